@@ -5,6 +5,7 @@
     ├── ConfigError      an option has a value the model cannot be built with
     ├── CheckpointError  a checkpoint is missing, broken or of another model
     ├── TrainingError    training cannot go on
+    │   └── RunStoppedError  it was asked to stop, and its checkpoint is saved
     └── ExportError      a graph cannot be written, or does not agree with its model
 
 Every message is one line that names the thing, what was expected and what was found.
@@ -12,7 +13,9 @@ Every message is one line that names the thing, what was expected and what was f
 
 
 class GenExportError(Exception):
-    """The root: the command line prints it as one line and exits with 2."""
+    """The root: the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 2
 
 
 class DataError(GenExportError):
@@ -29,6 +32,12 @@ class CheckpointError(GenExportError):
 
 class TrainingError(GenExportError):
     """Training cannot go on: a loss that is not a number, a device that is not there."""
+
+
+class RunStoppedError(TrainingError):
+    """A run was stopped from outside; its checkpoint is saved."""
+
+    exit_code = 130
 
 
 class ExportError(GenExportError):

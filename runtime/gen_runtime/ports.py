@@ -1,7 +1,10 @@
 """Ports: the named, typed, bounded inputs and outputs of one ONNX graph."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
+
+DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +15,15 @@ class Port:
         name: The ONNX value's name.
         dtype: NumPy's name of the element type: `float32`, `int64`, `uint8`.
         shape: One entry an axis: a number, or the name of a free axis shared by all ports of the graph.
+            A free axis that has the name of a scalar integer input has that input's value as its size.
         description: What it is, with its unit, in one phrase.
         minimum: Least allowed value, inclusive; None where there is none.
         maximum: Greatest allowed value, inclusive; None where there is none.
         default: The value used when the caller leaves it out; None where there is none.
         optional: The caller may leave it out: it has an initializer in the file.
+
+    Raises:
+        ValueError: A field has a value that no port can have.
     """
 
     name: str
@@ -28,11 +35,44 @@ class Port:
     default: float | None = None
     optional: bool = False
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.isidentifier()):
+            raise ValueError(f"a port's name must be an identifier, found {self.name!r}")
+        if self.dtype not in DTYPES:
+            raise ValueError(
+                f"port {self.name}: dtype must be one of {', '.join(DTYPES)}, found {self.dtype!r}"
+            )
+        if not all(_is_axis(axis) for axis in self.shape):
+            raise ValueError(f"port {self.name}: shape must hold sizes and names, found {list(self.shape)}")
+        for field in ("minimum", "maximum", "default"):
+            if not _is_bound(getattr(self, field)):
+                raise ValueError(
+                    f"port {self.name}: {field} must be a finite number, found {getattr(self, field)!r}"
+                )
+        if not (isinstance(self.description, str) and isinstance(self.optional, bool)):
+            raise ValueError(f"port {self.name}: description must be text and optional true or false")
+
     def to_json(self) -> dict[str, Any]:
         """The port as the metadata document holds it."""
         return {**asdict(self), "shape": list(self.shape)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Port":
-        """The port that `to_json` wrote."""
+        """The port that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: The fields are not those of a port.
+        """
         return cls(**{**fields, "shape": tuple(fields["shape"])})
+
+
+def _is_axis(axis: object) -> bool:
+    """Whether it is a positive size or the name of a free axis."""
+    return axis.isidentifier() if isinstance(axis, str) else type(axis) is int and axis > 0
+
+
+def _is_bound(value: object) -> bool:
+    """Whether it is None or a finite number."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,61 @@
+"""CPU time of the loop inside the file against a Python loop around the exported denoiser.
+
+    python bench/sampling_loop.py runs/fashion/diffusion.onnx
+
+Both run in one process, in turns, on the same threads; the figure is the median ratio of CPU seconds.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import gen_runtime
+from gen_export.spec.noise import sample_normals
+from gen_export.spec.pixels import to_bytes
+from gen_export.spec.samplers import ddim_sample
+from gen_export.spec.schedules import alpha_bars, cosine_betas
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """CPU seconds of one call, over all threads."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Print the ratio at batch 1 and 8."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    model = gen_runtime.load(arguments.file, threads=1)
+    schedule, image = model.card.schedule or {}, model.card.image
+    abars = alpha_bars(cosine_betas(schedule["states"])).astype(np.float32)
+    for batch in (1, 8):
+
+        def python_loop(batch: int = batch) -> np.ndarray:
+            x = sample_normals(0, np.arange(batch), 0, (image.channels, image.height, image.width))
+            x = ddim_sample(
+                lambda x, t: model.denoise(x, np.full(len(x), t)), x, lambda j: x, abars, arguments.steps, 0.0
+            )
+            return to_bytes(x).transpose(0, 2, 3, 1)
+
+        def in_graph(batch: int = batch) -> np.ndarray:
+            return model.sample(count=batch, seed=0, steps=arguments.steps)
+
+        apart = np.abs(in_graph().astype(int) - python_loop()).max()
+        pairs = [(cpu_seconds(in_graph), cpu_seconds(python_loop)) for _ in range(arguments.rounds)]
+        ratio = statistics.median(inside / outside for inside, outside in pairs)
+        inside, outside = (statistics.median(column) for column in zip(*pairs, strict=True))
+        times = f"in the file {inside:.3f} s, Python loop {outside:.3f} s, ratio {ratio:.3f}"
+        print(f"batch {batch}: {times}; images at most {apart} levels apart")
+
+
+if __name__ == "__main__":
+    main()

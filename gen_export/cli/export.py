@@ -1,0 +1,41 @@
+"""The command `export`: a checkpoint to checked ONNX files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(export)
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A run's folder, or its checkpoint file.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the files; by default the run's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Stem of the files; by default the family's name.")] = None,
+    opset: Annotated[int, typer.Option(help="ONNX opset, 18 to 23.")] = 18,
+    unroll: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Write N fixed steps instead of a loop, as CUDA graphs ask for."),
+    ] = None,
+) -> None:
+    """Write a trained model as ONNX files, each compared with torch before it is kept.
+
+    Example: gen-export export runs/diffusion --out models --opset 21
+    """
+    from gen_export.training.checkpoint import locate, restore_averaged
+
+    record, model = restore_averaged(checkpoint)
+    folder = out or locate(checkpoint).parent
+    write(model, record, folder, name or record.family, opset, unroll)
+
+
+def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None) -> None:  # noqa: ANN001 - named in heavy modules
+    """Export a model and say what was measured."""
+    from gen_export.export.writer import export_family
+    from gen_export.training.run import about
+
+    paths = export_family(model, folder, stem, about(record), opset, unroll, say=typer.echo)
+    typer.echo(f"{paths[0]}: try  gen-export sample {paths[0]} --seed 7")

@@ -1,0 +1,123 @@
+"""The command `inspect`: what a file says of itself, for people or as JSON."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gen_runtime import Card, Model, Port
+
+_SECTIONS = ("config", "schedule", "noise", "training", "data", "trajectory", "tool")
+_PORT_COLUMNS = ("port", "dtype", "shape", "range", "default", "description")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(inspect)
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported .onnx file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the file's own JSON document.")] = False,
+) -> None:
+    """Show what a file is: its ports, parts, schedule, training and measured parity."""
+    from gen_runtime import load
+
+    model = load(file, device="cpu")
+    if as_json:
+        typer.echo(json.dumps(json.loads(model.card.text), indent=2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_overview(model))
+    for title, ports in (("inputs", model.card.inputs), ("outputs", model.card.outputs)):
+        console.print(_table(title, _PORT_COLUMNS, map(_port_row, ports)))
+    if model.card.parity:
+        console.print(_parity(model.card))
+
+
+def _overview(model: "Model") -> "Table":
+    """Everything but ports and parity, a line a field."""
+    card, size = model.card, model.card.image
+    rows = [
+        ("family", card.family),
+        ("graph", card.graph),
+        ("summary", card.summary),
+        ("image", f"{size.height} x {size.width}, {size.channels} channel{'s' * (size.channels > 1)}"),
+        ("parts", ", ".join(_part(model, name) for name in card.parts) or "none"),
+        *((name, _line(section)) for name in _SECTIONS if (section := getattr(card, name))),
+    ]
+    return _table(str(model.path), ("", ""), rows, show_header=False)
+
+
+def _part(model: "Model", name: str) -> str:
+    """A part's name, and a word where its file is not beside the main one."""
+    return name if model.part_path(name).is_file() else f"{name} (missing)"
+
+
+def _port_row(port: "Port") -> tuple[str, ...]:
+    """A port as the columns of its table."""
+    default = "optional" * port.optional if port.default is None else f"{port.default:g}"
+    shape = f"[{', '.join(map(str, port.shape))}]"
+    return port.name, port.dtype, shape, _span(port), default, port.description
+
+
+def _span(port: "Port") -> str:
+    """The allowed values: `0 to 1`, `at least 1`."""
+    if port.minimum is None:
+        return "" if port.maximum is None else f"at most {port.maximum:g}"
+    return f"at least {port.minimum:g}" if port.maximum is None else f"{port.minimum:g} to {port.maximum:g}"
+
+
+def _parity(card: "Card") -> "Table":
+    """The measured differences from the model that was exported."""
+    names = list(dict.fromkeys(name for row in card.parity for name in row))
+    return _table(
+        "parity with the trained model",
+        names,
+        ([_text(row.get(n, "")) for n in names] for row in card.parity),
+    )
+
+
+def _table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], show_header: bool = True
+) -> "Table":
+    """A table whose cells are taken literally: they come from a file and may hold markup or escapes."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(_printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header
+    )
+    for column in columns:
+        table.add_column(Text(_printable(column)), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_printable(cell)) for cell in row))
+    return table
+
+
+def _line(section: Mapping[str, Any]) -> str:
+    """A section in a line: `kind linear, T 1000`."""
+    return ", ".join(f"{name} {_text(value)}" for name, value in section.items())
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    """A JSON value: numbers short, lists by their first items."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        more = ", ..." if len(value) > 10 else ""
+        return f"[{', '.join(map(_text, value[:10]))}{more}]"
+    return f"{{{_line(value)}}}" if isinstance(value, Mapping) else str(value)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,263 @@
+"""Commands that run exported files, without PyTorch: `sample`, `encode` and `decode`."""
+
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from gen_export.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gen_runtime import Graph, Model
+    from gen_runtime.model import Progress
+
+BATCH = 64
+_OWN_OPTIONS = ("seed", "count", "first")
+# What NumPy and zipfile raise for a file that is truncated, not theirs, or holds pickled objects.
+_BROKEN = (EOFError, MemoryError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+class Device(StrEnum):
+    """Where to run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="An exported .onnx file.")]
+Ppm = Annotated[Path | None, typer.Option(help="Write the images as a grid, PPM.")]
+Png = Annotated[Path | None, typer.Option(help="Write the images as a grid, PNG.")]
+Npy = Annotated[
+    Path | None, typer.Option(help="Write the images as a uint8 array: count, height, width, channels.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the images go, each in its own format; None where they do not."""
+
+    ppm: Path | None
+    png: Path | None
+    npy: Path | None
+    ascii: bool = False
+
+    def write(self, images: "np.ndarray", otherwise: Path) -> list[Path]:
+        """Writes the images, uint8 [n, H, W, C], wherever asked, or as a PNG grid to `otherwise`.
+
+        Raises:
+            FileError: A file cannot be written.
+        """
+        import numpy as np
+
+        from gen_runtime.files import atomic
+        from gen_runtime.images import grid, save_png, save_ppm
+
+        png = self.png if self.ppm or self.png or self.npy else otherwise
+        if self.ppm:
+            save_ppm(self.ppm, grid(images), ascii=self.ascii)
+        if png:
+            save_png(png, grid(images))
+        if self.npy:
+            with atomic(self.npy) as file:
+                np.save(file, images, allow_pickle=False)
+        return [path for path in (self.ppm, png, self.npy) if path]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command()(sample)
+    app.command()(encode)
+    app.command()(decode)
+
+
+def sample(
+    file: File,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same images, everywhere.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
+    first: Annotated[int, typer.Option(help="Index of the first image of this seed.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, where the file has them.")] = None,
+    eta: Annotated[float | None, typer.Option(help="0 follows DDIM, 1 DDPM, where the file has it.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other input of the file.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images drawn at a time; it bounds the memory.")] = BATCH,
+    device: Annotated[Device, typer.Option(help="auto takes CUDA where it works.")] = Device.auto,
+    cuda: Annotated[bool, typer.Option("--cuda", help="The same as --device cuda.")] = False,
+    ppm: Ppm = None,
+    png: Png = None,
+    npy: Npy = None,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Write the PPM as text.")] = False,  # noqa: A002
+) -> None:
+    """Draw images from a file: a PNG grid in this folder, unless told where."""
+    from gen_runtime import load
+
+    model = load(file, device="cuda" if cuda else device.value)
+    inputs = _inputs(model, {"steps": steps, "eta": eta}, settings or [])
+    with _progress(shown=count > batch and sys.stderr.isatty()) as progress:
+        images = model.sample(count, seed, first, batch, progress, **inputs)
+    paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
+    _tell(f"{_counted(images)}, seed {seed}", paths)
+
+
+def encode(
+    file: File,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images; cropped to the file's size.")
+    ],
+    out: Annotated[Path, typer.Option(help="The .npz file to write: one array an output.")],
+) -> None:
+    """Encode images into codes, with the file's encoder."""
+    import numpy as np
+
+    from gen_export.spec.pixels import from_bytes
+    from gen_runtime import load
+    from gen_runtime.files import atomic
+
+    graph = load(file).graph("encode")
+    size = graph.card.image
+    pictures = np.stack([_picture(path, (size.height, size.width, size.channels)) for path in images])
+    codes = _in_batches(graph, from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32))
+    with atomic(out) as archive:
+        np.savez(archive, allow_pickle=False, **codes)
+    _tell(f"{', '.join(codes)} of {_counted(pictures)}", [out])
+
+
+def decode(
+    file: File,
+    codes: Annotated[
+        Path, typer.Argument(metavar="CODES", help="A .npy array, or an .npz that encode wrote.")
+    ],
+    ppm: Ppm = None,
+    png: Png = None,
+    npy: Npy = None,
+) -> None:
+    """Decode codes into images: a PNG grid in this folder, unless told where."""
+    from gen_export.spec.pixels import to_bytes
+    from gen_runtime import load
+
+    graph = load(file).graph("decode")
+    decoded = _in_batches(graph, _read_codes(codes, graph.card.inputs[0].name))
+    images = to_bytes(decoded[graph.card.outputs[0].name]).transpose(0, 2, 3, 1)
+    paths = Outputs(ppm, png, npy).write(images, otherwise=Path(f"{codes.stem}.png"))
+    _tell(_counted(images), paths)
+
+
+def _inputs(model: "Model", options: dict[str, float | None], settings: list[str]) -> dict[str, Any]:
+    """The sampler's further inputs that the user gave.
+
+    Raises:
+        BadParameter: A setting is malformed, or has an option of its own.
+        PortError: The file has no such input.
+    """
+    from gen_runtime import PortError
+
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given |= dict(_setting(text) for text in settings)
+    known = [port.name for port in model.graph("sample").card.inputs]
+    for name in given:
+        if name not in known:
+            raise PortError(f"{model.path}: sample has no input {name!r}: it takes {', '.join(known)}")
+    return given
+
+
+def _setting(text: str) -> tuple[str, float]:
+    """A pair from `name=value`, a whole number where it can be one."""
+    name, _, value = text.partition("=")
+    if name in _OWN_OPTIONS:
+        raise typer.BadParameter(f"{name} has an option of its own: --{name}", param_hint="--set")
+    for number in (int, float):
+        try:
+            return name, number(value)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"expected NAME=NUMBER, found {text!r}", param_hint="--set")
+
+
+@contextmanager
+def _progress(shown: bool) -> Iterator["Progress | None"]:
+    """A bar on the error stream, and the function that moves it; None where it is not shown."""
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task("images")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _picture(path: Path, shape: tuple[int, int, int]) -> "np.ndarray":
+    """An image file as uint8 [H, W, C], resized and cropped."""
+    from gen_export.data.decode import BadImageError, decode_image
+
+    try:
+        return decode_image(path, shape, resize=True)
+    except BadImageError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read_codes(path: Path, port: str) -> "np.ndarray":
+    """The array of a .npy file, or the one of the port's name in an .npz file (`mu` for a port `z`).
+
+    Raises:
+        DataError: The file is missing, broken, or has no such array.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _load(file, (port, "mu") if port == "z" else (port,))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _BROKEN as error:
+        raise DataError(
+            f"{path}: expected a .npy or .npz file of numbers, found a broken or another one"
+        ) from error
+    if isinstance(found, str):
+        raise DataError(f"{path}: expected an array named {port}, found {found}")
+    return found
+
+
+def _load(file: BinaryIO, names: tuple[str, ...]) -> "np.ndarray | str":
+    """The only array of a file, or the first it has of these names; if none, the names it has."""
+    import numpy as np
+
+    stored = np.load(file, allow_pickle=False)
+    if isinstance(stored, np.ndarray):
+        return stored
+    with stored:
+        for name in names:
+            if name in stored:
+                return stored[name]
+        return ", ".join(stored) or "none"
+
+
+def _in_batches(graph: "Graph", array: "np.ndarray") -> dict[str, "np.ndarray"]:
+    """Every output by name, for the rows of the graph's first input, a batch at a time."""
+    import numpy as np
+
+    port = graph.card.inputs[0].name
+    rows = np.atleast_1d(array)
+    chunks = [rows[at : at + BATCH] for at in range(0, max(len(rows), 1), BATCH)]
+    results = [graph.execute(graph.check({port: chunk})) for chunk in chunks]
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+
+
+def _counted(images: "np.ndarray") -> str:
+    """How many images of which height and width: `3 images of 28x28`."""
+    count, height, width, _ = images.shape
+    return f"{count} image{'s' * (count != 1)} of {height}x{width}"
+
+
+def _tell(what: str, paths: list[Path]) -> None:
+    """One line that says what was written where."""
+    typer.echo(f"{what}: {', '.join(map(str, paths))}")

@@ -1,0 +1,1 @@
+"""From a trained family to ONNX files: tracing, the sampler around the traced graphs, metadata, parity."""

@@ -1,0 +1,116 @@
+"""A declared graph of a family as an ONNX model: torch's exporter, then passes that keep every number."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxscript
+import torch
+from onnx_ir.passes import common as passes
+from torch import Tensor, nn
+
+from gen_export.models.family import Family, Graph
+from gen_runtime.ports import Port
+
+TRACED_BATCH = 2
+op: Any = onnxscript.opset18
+IR_VERSION = 10  # ONNX Runtime 1.31 reads up to 11, onnx 1.23 would write 14
+
+
+class _Function(nn.Module):
+    """One function of a family as the module that torch's exporter wants."""
+
+    def __init__(self, family: Family, function: Callable[..., Tensor | tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self.family, self.function = family, function
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The function's result."""
+        return self.function(*inputs)
+
+
+def trace(family: Family, graph: Graph, opset: int) -> ir.Model:
+    """The graph as an ONNX model whose inputs and outputs are named and shaped as its ports."""
+    module = _Function(family, graph.function).eval()
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            tuple(example(port) for port in graph.inputs),
+            dynamo=True,
+            optimize=False,  # its rewriter drops small constants, `+ 1e-8` among them
+            opset_version=opset,
+            input_names=[port.name for port in graph.inputs],
+            output_names=[port.name for port in graph.outputs],
+            dynamic_shapes={"inputs": tuple(_free_axes(port) for port in graph.inputs)},
+            custom_translation_table={torch.ops.aten.group_norm.default: _group_norm},
+            verbose=False,
+        )
+    assert program is not None
+    model = tidy(program.model)
+    model.graph.name, model.ir_version = graph.name, IR_VERSION
+    for value, port in zip((*model.graph.inputs, *model.graph.outputs), (*graph.inputs, *graph.outputs), strict=True):
+        value.name, value.shape = port.name, ir.Shape(port.shape)
+        if port.default is not None:
+            value.const_value = ir.tensor(np.asarray(port.default, port.dtype), name=port.name)
+            model.graph.register_initializer(value)
+    return model
+
+
+def example(port: Port, batch: int = TRACED_BATCH) -> Tensor:
+    """An input of a port for tracing: zeros, or ones for integers; every free axis has extent `batch`."""
+    shape = [batch if isinstance(extent, str) else extent for extent in port.shape]
+    dtype = getattr(torch, port.dtype)
+    return torch.zeros(shape, dtype=dtype) if dtype.is_floating_point else torch.ones(shape, dtype=dtype)
+
+
+def _free_axes(port: Port) -> dict[int, object]:
+    return {axis: torch.export.Dim(extent, min=1) for axis, extent in enumerate(port.shape) if isinstance(extent, str)}
+
+
+def _group_norm(  # noqa: ANN202 - values of the graph being traced
+    x: onnxscript.FLOAT,
+    groups: int,
+    weight: onnxscript.FLOAT,
+    bias: onnxscript.FLOAT,
+    eps: float = 1e-5,
+    cudnn: bool = True,
+):
+    """Group normalisation in five nodes at any opset; torch's own translation takes fifteen."""
+    flat = op.Reshape(x, op.Constant(value_ints=[0, groups, -1]))
+    ones, zeros = op.Constant(value_floats=[1.0] * groups), op.Constant(value_floats=[0.0] * groups)
+    normal = op.Reshape(op.InstanceNormalization(flat, ones, zeros, epsilon=eps), op.Shape(x))
+    axes = op.Constant(value_ints=[1, 2])
+    return op.Add(op.Mul(normal, op.Unsqueeze(weight, axes)), op.Unsqueeze(bias, axes))
+
+
+def tidy(model: ir.Model) -> ir.Model:
+    """Inline functions and drop what is not needed; no pass here changes a number."""
+    for graph_pass in (
+        passes.InlinePass(),
+        passes.IdentityEliminationPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        passes.RemoveUnusedFunctionsPass(),
+        passes.RemoveUnusedOpsetsPass(),
+        passes.ClearMetadataAndDocStringPass(),
+    ):
+        graph_pass(model)
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what torch's exporter says about itself: missing torchvision, its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,186 @@
+"""A family as a folder of checked files: all are written as drafts, compared with torch, then renamed."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import torch
+
+import gen_export
+from gen_export.errors import ExportError
+from gen_export.export import metadata, parity
+from gen_export.export.metadata import Document
+from gen_export.export.samplers import SAMPLE, STEP, SUMMARIES, Built, build_samplers
+from gen_export.export.tracing import trace
+from gen_export.models.family import Family, Graph
+from gen_export.models.recipes import Denoising
+from gen_export.spec.noise import SCHEME
+from gen_runtime.graph import Graph as RuntimeGraph
+from gen_runtime.graph import open_graph
+
+OPSETS = range(18, 24)
+LOOP = "loop"
+Say = Callable[[str], None]
+
+
+def export_family(
+    family: Family,
+    folder: Path,
+    stem: str,
+    about: Document,
+    opset: int = 18,
+    unroll: int | None = None,
+    say: Say = lambda line: None,
+) -> list[Path]:
+    """Write `<stem>.onnx`, the sampler, and its parts `<stem>.<graph>.onnx`; return their paths, the sampler first.
+
+    Args:
+        family: The trained model.
+        folder: Where the files go; made if it is not there.
+        stem: Name of the files.
+        about: The sections `data` and `training` of the metadata.
+        opset: ONNX opset, 18 to 23.
+        unroll: Write the sampler as this fixed number of steps in a row, without a Loop.
+        say: Called with one line as each file is checked.
+
+    Raises:
+        ExportError: An option is out of range, or a graph disagrees with torch; then no file is kept.
+    """
+    _check_options(family, opset, unroll)
+    family = family.cpu().eval()
+    drafts = _Drafts(folder, stem)
+    try:
+        models = _write_drafts(family, drafts, about, opset, unroll)
+        _compare(family, drafts, models, unroll, say)
+        return drafts.keep()
+    finally:
+        drafts.discard()
+
+
+def _check_options(family: Family, opset: int, unroll: int | None) -> None:
+    if opset not in OPSETS:
+        raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
+    if unroll is None:
+        return
+    recipe = family.recipe()
+    if not isinstance(recipe, Denoising):
+        raise ExportError(f"--unroll: expected a family that samples in a loop, found {family.name}")
+    if not 1 <= unroll <= recipe.states:
+        raise ExportError(f"--unroll: expected 1 to {recipe.states} steps, found {unroll}")
+
+
+class _Drafts:
+    """The files of an export while they are not yet known to be right."""
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.folder, self.stem = folder, stem
+        self.models: dict[str, ir.Model] = {}
+        self.documents: dict[str, Document] = {}
+
+    def final(self, name: str) -> Path:
+        """Where a graph's file will be."""
+        return self.folder / (f"{self.stem}.onnx" if name == SAMPLE else f"{self.stem}.{name}.onnx")
+
+    def draft(self, name: str) -> Path:
+        """Where it is until then."""
+        return self.final(name).with_suffix(".onnx.draft")
+
+    def write(self, name: str, model: ir.Model, contents: Document) -> None:
+        """Write a draft and check that it is valid ONNX."""
+        metadata.stamp(model, contents)
+        proto = ir.to_proto(model)
+        onnx.checker.check_model(proto, full_check=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.draft(name).write_bytes(proto.SerializeToString())
+        self.models[name], self.documents[name] = model, contents
+
+    def add(self, name: str, **sections: Any) -> None:
+        """Write a draft again with more in its metadata."""
+        self.write(name, self.models[name], {**self.documents[name], **sections})
+
+    def open(self, name: str) -> RuntimeGraph:
+        """The draft as the runtime opens it, which checks its ports."""
+        return open_graph(self.draft(name), "cpu", None)
+
+    def keep(self) -> list[Path]:
+        """Give the drafts their names, but for the loop that an unrolled sampler was only compared with."""
+        return [self.draft(name).replace(self.final(name)) for name in self.models if name != LOOP]
+
+    def discard(self) -> None:
+        """Remove what is still a draft."""
+        for name in self.models:
+            with contextlib.suppress(FileNotFoundError):
+                self.draft(name).unlink()
+
+
+def _write_drafts(
+    family: Family, drafts: _Drafts, about: Document, opset: int, unroll: int | None
+) -> dict[str, Graph | Built]:
+    """All graphs of the family as drafts, the sampler first."""
+    recipe, graphs = family.recipe(), family.graphs()
+    traced = {graph.name: trace(family, graph, opset) for graph in graphs}
+    built = build_samplers(recipe, traced[recipe.graph], family.image.chw, unroll)
+    common = {**_common(family), **about}
+    parts = [graph.name for graph in (*built[1:], *graphs)]
+    for sampler in built:
+        contents = metadata.document(sampler.name, SUMMARIES[sampler.name], sampler.inputs, sampler.outputs, common)
+        extra = {"parts": parts if sampler.name == SAMPLE else [], "noise": {"scheme": SCHEME}}
+        drafts.write(sampler.name, sampler.model, {**contents, **extra})
+    if unroll:
+        loop = build_samplers(recipe, traced[recipe.graph], family.image.chw)[0]
+        drafts.write(LOOP, loop.model, metadata.document(SAMPLE, "", loop.inputs, loop.outputs, common))
+    for graph in graphs:
+        contents = metadata.document(graph.name, graph.summary, graph.inputs, graph.outputs, common)
+        drafts.write(graph.name, traced[graph.name], contents)
+    return {graph.name: graph for graph in (*built, *graphs)}
+
+
+def _common(family: Family) -> Document:
+    """What all files of an export say."""
+    channels, height, width = family.image.chw
+    config: dict[str, Any] = {name: getattr(family.config, name) for name in family.config.__dataclass_fields__}
+    return {
+        "family": family.name,
+        "image": {"height": height, "width": width, "channels": channels},
+        "config": config,
+        "schedule": family.schedule(),
+        "noise": None,
+        "data": None,
+        "training": None,
+        "tool": {
+            "gen_export": gen_export.__version__,
+            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
+        },
+    }
+
+
+def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], unroll: int | None, say: Say) -> None:
+    """Measure every draft against torch and write what was found into it."""
+    rows: list[dict[str, Any]] = []
+    for name, graph in graphs.items():
+        if isinstance(graph, Graph):
+            found = parity.call_parity(family, graph, drafts.open(name))
+            drafts.add(name, parity=found)
+            rows += found
+            say(f"{drafts.final(name).name}: within {max(row['rel_l2'] for row in found):.1e} of torch")
+    rows += _compare_sampler(family, drafts, unroll)
+    recipe = family.recipe()
+    trajectory = parity.trajectory_parity(family, recipe, drafts.open(STEP)) if isinstance(recipe, Denoising) else None
+    drafts.add(SAMPLE, parity=rows, trajectory=trajectory)
+    apart = f"{rows[-1]['pixels_apart']:.2%} of values apart, at most {rows[-1]['max_levels']} of 255 levels"
+    say(f"{drafts.final(SAMPLE).name}: {apart}")
+
+
+def _compare_sampler(family: Family, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
+    """The sampler against torch, and where it is unrolled, against the loop."""
+    sampler = drafts.open(SAMPLE)
+    if unroll is None:
+        return [parity.sample_parity(family, sampler)]
+    loop = drafts.open(LOOP)
+    against_loop = parity.unrolled_parity(sampler, loop, unroll)
+    return [against_loop, parity.sample_parity(family, sampler, steps=unroll)]

@@ -1,0 +1,30 @@
+"""The model families: one file each, and this register of where they are. Importing it imports no torch."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from gen_export.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gen_export.models.family import Family
+
+FAMILIES = {
+    "vae": ("gen_export.models.vae", "VAE", "(beta-)variational autoencoder: one decoder call an image"),
+    "diffusion": (
+        "gen_export.models.diffusion",
+        "Diffusion",
+        "denoising diffusion: the whole loop in one file",
+    ),
+}
+
+
+def family_class(name: str) -> type["Family"]:
+    """The class of a family.
+
+    Raises:
+        ConfigError: No family has this name.
+    """
+    if name not in FAMILIES:
+        raise ConfigError(f"family: expected one of {', '.join(FAMILIES)}, found {name!r}")
+    module, class_name, _ = FAMILIES[name]
+    return getattr(import_module(module), class_name)

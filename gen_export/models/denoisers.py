@@ -1,0 +1,91 @@
+"""Networks that predict the noise in an image from the image and the time in [0, 1]."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gen_export.models.layers import (
+    Attention,
+    ResidualBlock,
+    TimeEmbedding,
+    Unpatchify,
+    downsample,
+    patchify,
+    upsample,
+)
+
+
+class UNet(nn.Module):
+    """Two resolutions below the image's, skips by addition, attention at the lowest.
+
+    After Ronneberger et al. (2015), arXiv:1505.04597, and Ho et al. (2020), arXiv:2006.11239, appendix B.
+
+    Args:
+        channels: C of the image.
+        width: Channels at half resolution, twice that at a quarter; a multiple of 16.
+        blocks: Residual blocks a resolution and direction.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        wide, embedding = 2 * width, 4 * width
+
+        def stack(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(ResidualBlock(channels, embedding) for _ in range(blocks))
+
+        self.time = TimeEmbedding(width)
+        self.stem = patchify(channels, width)
+        self.down1, self.halve = stack(width), downsample(width, wide)
+        self.down2 = stack(wide)
+        self.middle1 = ResidualBlock(wide, embedding)
+        self.attention = Attention(wide)
+        self.middle2 = ResidualBlock(wide, embedding)
+        self.up2, self.enlarge = stack(wide), upsample(wide, width)
+        self.up1 = stack(width)
+        self.head = Unpatchify(width, channels)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Predicted noise, shape of x (B, C, H, W), for times (B,) or (1,)."""
+        embedding = self.time(time)
+        skip1 = _through(self.down1, self.stem(x), embedding)
+        skip2 = _through(self.down2, self.halve(skip1), embedding)
+        h = self.middle2(self.attention(self.middle1(skip2, embedding)), embedding)
+        h = _through(self.up2, h + skip2, embedding)
+        h = _through(self.up1, self.enlarge(h) + skip1, embedding)
+        return self.head(h)
+
+
+def _through(blocks: nn.ModuleList, x: Tensor, embedding: Tensor) -> Tensor:
+    for block in blocks:
+        x = block(x, embedding)
+    return x
+
+
+class PlainResidual(nn.Module):
+    """h + conv(relu(conv(h))), 3x3, keeping the shape."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Shape of h."""
+        return h + self.conv2(F.relu(self.conv1(h)))
+
+
+class ResidualNet(nn.Module):
+    """The reference's compact predictor (section 6.9): conv, two residual blocks, conv; time is a constant channel."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels + 1, hidden, 3, padding=1)
+        self.residual1 = PlainResidual(hidden)
+        self.residual2 = PlainResidual(hidden)
+        self.head = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Predicted noise, shape of x (B, C, H, W), for times (B,) or (1,)."""
+        plane = torch.zeros_like(x[:, :1]) + time.reshape(-1, 1, 1, 1)
+        h = F.relu(self.stem(torch.cat([x, plane], dim=1)))
+        return self.head(F.relu(self.residual2(F.relu(self.residual1(h)))))

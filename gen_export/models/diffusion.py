@@ -1,0 +1,119 @@
+"""Denoising diffusion with the variance-preserving process.
+
+Ho et al., *Denoising Diffusion Probabilistic Models* (2020), arXiv:2006.11239; reference section 6.
+
+Spec (states t = 0..T, alpha_bar_0 = 1, time t / T):
+    x_t  = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps,  eps ~ N(0, I)
+    loss = mean |eps_hat(x_t, t) - eps|^2,  t ~ uniform 1..T                         (equation 14)
+    sample: DDIM over trailing states, clean image clipped to [-1, 1]                (spec.samplers.ddim_sample)
+
+Graphs:
+    denoise:   x (B, C, H, W), t (B)            ->  eps (B, C, H, W)
+    noising:   x0, t, eps                       ->  x (B, C, H, W)
+    objective: x0, t, eps                       ->  loss ()
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from gen_export.models.denoisers import ResidualNet, UNet
+from gen_export.models.family import Family, Graph, ImageShape, Size, require
+from gen_export.models.recipes import Denoising
+from gen_export.spec import diffusion, schedules
+from gen_runtime.ports import Port
+
+UNET_SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 3)}
+RESIDUAL_HIDDEN = {"tiny": 16, "small": 64, "base": 128}
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionConfig:
+    """Options of the diffusion family.
+
+    Raises:
+        ConfigError: An option outside its set.
+    """
+
+    net: Annotated[Literal["unet", "residual"], "Network: a U-Net, or the compact residual convolutional one."] = "unet"
+    size: Annotated[Size, "Width and depth of the network."] = "small"
+    schedule: Annotated[Literal["cosine", "linear"], "Noise schedule."] = "cosine"
+    states: Annotated[int, "T, the number of noise levels."] = 1000
+
+    def __post_init__(self) -> None:
+        for name, kinds in (
+            ("net", ("unet", "residual")),
+            ("size", get_args(Size)),
+            ("schedule", ("cosine", "linear")),
+        ):
+            require(getattr(self, name) in kinds, name, f"one of {', '.join(kinds)}", getattr(self, name))
+        require(1 <= self.states <= 100_000, "states", "1 to 100000", self.states)
+
+    def alpha_bars(self) -> np.ndarray:
+        """alpha_bar of the states 0..T, float32 (T + 1,)."""
+        if self.schedule == "cosine":
+            betas = schedules.cosine_betas(self.states)
+        else:
+            # The endpoints of Ho et al. for T = 1000, scaled so that any T ends at about the same noise.
+            betas = schedules.linear_betas(self.states, 0.1 / self.states, min(20.0 / self.states, 0.999))
+        return schedules.alpha_bars(betas).astype(np.float32)
+
+
+class Diffusion(Family):
+    """The family `diffusion`."""
+
+    name = "diffusion"
+    summary = "Denoising diffusion: images from noise by a loop over a denoiser."
+    Config = DiffusionConfig
+
+    def __init__(self, config: DiffusionConfig, image: ImageShape) -> None:
+        super().__init__(config, image)
+        if config.net == "unet":
+            self.net = UNet(image.channels, *UNET_SIZES[config.size])
+        else:
+            self.net = ResidualNet(image.channels, RESIDUAL_HIDDEN[config.size])
+        self.abars: Tensor
+        self.register_buffer("abars", torch.from_numpy(config.alpha_bars()), persistent=False)
+
+    def denoise(self, x: Tensor, t: Tensor) -> Tensor:
+        """Predicted noise of x (B, C, H, W) at states t (B,) or (1,), int64."""
+        return self.net(x, schedules.state_time(t, self.config.states))
+
+    def noising(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """x_t of clean images x0 at states t (B,) with noise eps."""
+        return diffusion.forward_noising(x0, eps, self.abars.index_select(0, t).reshape(-1, 1, 1, 1))
+
+    def objective(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """The loss for given states and noise."""
+        return diffusion.epsilon_loss(self.denoise(self.noising(x0, t, eps), t), eps)
+
+    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """The loss at random states."""
+        t = torch.randint(1, self.config.states + 1, (len(x),), generator=rng, device=x.device)
+        eps = torch.randn(x.shape, generator=rng, device=x.device)
+        return {"loss": self.objective(x, t, eps)}
+
+    def graphs(self) -> list[Graph]:
+        """denoise, noising and objective."""
+        last = self.config.states
+        x0 = self.image_port("x0", "clean images")
+        eps = Port("eps", "float32", x0.shape, "standard normal noise")
+        x = Port("x", "float32", x0.shape, "noised images")
+        t = Port("t", "int64", ("batch",), "noise level: 0 clean .. T noise", minimum=0, maximum=last)
+        loss = Port("loss", "float32", (), "mean squared error of the predicted noise")
+        return [
+            Graph("denoise", "Predict the noise in images.", self.denoise, (x, t), (eps,)),
+            Graph("noising", "Add noise to clean images.", self.noising, (x0, t, eps), (x,)),
+            Graph("objective", "The training loss for given noise.", self.objective, (x0, t, eps), (loss,)),
+        ]
+
+    def recipe(self) -> Denoising:
+        """DDIM over the denoiser."""
+        return Denoising(self.image.chw, self.config.alpha_bars(), min(50, self.config.states))
+
+    def schedule(self) -> dict[str, Any]:
+        """Kind, number of states and prediction type."""
+        return {"kind": self.config.schedule, "states": self.config.states, "predicts": "eps"}

@@ -1,0 +1,123 @@
+"""What every family declares: its options, losses, graphs and the recipe of its sampler.
+
+Training, export, parity, the command line and the contract tests follow from these declarations alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from torch import Generator, Tensor, nn
+
+from gen_export.errors import ConfigError
+from gen_export.models.recipes import Recipe
+from gen_runtime.ports import Port
+
+Size = Literal["tiny", "small", "base"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageShape:
+    """Shape of one image; `height` and `width` are multiples of 4, so that two halvings stay whole.
+
+    Raises:
+        ConfigError: A size that the networks cannot halve twice, or a number of channels that is not 1 or 3.
+    """
+
+    channels: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise ConfigError(f"image: expected 1 or 3 channels, found {self.channels}")
+        if self.height < 8 or self.width < 8 or self.height % 4 or self.width % 4:
+            raise ConfigError(
+                f"image: expected a height and width of at least 8 and multiples of 4, found {self.height}x{self.width}"
+                " (an image folder takes --image-size)"
+            )
+
+    @property
+    def chw(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One function of a family as an ONNX graph.
+
+    Attributes:
+        name: Of the graph and of its file: `<stem>.<name>.onnx`.
+        summary: One sentence.
+        function: Called with tensors in the order of `inputs`; returns a tensor or a tuple in that of `outputs`.
+        inputs: Its input ports; a free axis has a name.
+        outputs: Its output ports.
+    """
+
+    name: str
+    summary: str
+    function: Callable[..., Tensor | tuple[Tensor, ...]]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+class Family(nn.Module, ABC):
+    """A model family. A subclass names itself, its frozen `Config` dataclass, and fills in the methods below."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Config: ClassVar[type]
+
+    def __init__(self, config: Any, image: ImageShape) -> None:
+        super().__init__()
+        self.config = config
+        self.image = image
+
+    @abstractmethod
+    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """The scalar `loss` to minimise, first, and its named terms, for images x (B, C, H, W) in [-1, 1]."""
+
+    @abstractmethod
+    def graphs(self) -> list[Graph]:
+        """The functions to export beside the sampler."""
+
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """How images come from noise."""
+
+    def schedule(self) -> dict[str, Any] | None:
+        """The noise schedule as the metadata document shows it; None where there is none."""
+        return None
+
+    def graph(self, name: str) -> Graph:
+        """The declared graph of this name."""
+        return next(graph for graph in self.graphs() if graph.name == name)
+
+    def image_port(self, name: str, description: str, axis: str = "batch") -> Port:
+        """A port of images in [-1, 1], float32 (axis, C, H, W)."""
+        return Port(name, "float32", (axis, *self.image.chw), f"{description}, pixels in [-1, 1]", -1.0, 1.0)
+
+
+def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
+    """The configuration with these values; the rest are defaults.
+
+    Raises:
+        ConfigError: A value has no field, or the configuration refuses it.
+    """
+    known = [field.name for field in fields(config_class)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"option {name!r}: expected one of {', '.join(known)}")
+    return config_class(**values)
+
+
+def require(condition: bool, name: str, expected: str, found: Any) -> None:
+    """Refuse an option by name unless the condition holds.
+
+    Raises:
+        ConfigError: The condition does not hold.
+    """
+    if not condition:
+        raise ConfigError(f"{name}: expected {expected}, found {found!r}")

@@ -1,0 +1,18 @@
+"""Bytes to the range the networks see, and back."""
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+Array = Any
+
+
+def from_bytes(pixels: Array) -> Array:
+    """uint8 0..255 as floats in [-1, 1]: v / 127.5 - 1."""
+    return pixels / 127.5 - 1.0
+
+
+def to_bytes(x: Array) -> Array:
+    """Values in [-1, 1] as the nearest byte, half to even, clamped: the inverse of `from_bytes` on its image."""
+    xp = array_namespace(x)
+    return xp.astype(xp.round((x + 1.0) * 127.5).clip(0.0, 255.0), xp.uint8)

@@ -1,0 +1,85 @@
+"""Variance-preserving noise schedules (reference sections 6.1, 6.4 and 6.9).
+
+Two conventions of the reference are different maps and have different names here:
+
+* *states* 0..T, state 0 clean: `alpha_bars` has T + 1 values, `state_time(t) = t / T`. Ours throughout.
+* *image indices* 0..T-1, all noisy: `noisy_alpha_bars` has T values, `image_time(i) = i / (T - 1)`.
+
+Schedules are float64 NumPy arrays; cast them to the dtype of the data before use.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from gen_export.spec.diffusion import sqrt_nonneg
+
+Array = Any
+
+
+def linear_betas(states: int, beta_start: float, beta_end: float) -> np.ndarray:
+    """beta_i from `beta_start` to `beta_end` in equal steps, shape (T,); [beta_end] when T = 1 (`linearBetas`)."""
+    if states == 1:
+        return np.array([beta_end])
+    return beta_start + (np.arange(states) / max(states - 1, 1)) * (beta_end - beta_start)
+
+
+def cosine_betas(states: int, offset: float = 0.008, largest: float = 0.999) -> np.ndarray:
+    """beta_i of alpha_bar(u) = cos^2((u + offset) / (1 + offset) pi / 2), capped, shape (T,).
+
+    Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models* (2021), arXiv:2102.09672, equation 17.
+    """
+    u = np.arange(states + 1) / states
+    curve = np.cos((u + offset) / (1.0 + offset) * (math.pi / 2.0)) ** 2
+    return np.minimum(1.0 - curve[1:] / curve[:-1], largest)
+
+
+def alpha_bars(betas: np.ndarray) -> np.ndarray:
+    """alpha_bar_0 = 1 and alpha_bar_{t+1} = alpha_bar_t (1 - beta_t), shape (T + 1,) (`alphaBar`)."""
+    return np.cumprod(np.concatenate([np.ones(1), 1.0 - betas]))
+
+
+def noisy_alpha_bars(abars: np.ndarray) -> np.ndarray:
+    """alpha_bar_1..alpha_bar_T: the table of the image convention, shape (T,) (`noisyAlphaBars`)."""
+    return abars[1:]
+
+
+def state_time(t: Array, states: int) -> Array:
+    """T / T for a state t in 0..T; 0 when T = 0 (`timeOfIndex`)."""
+    return t / states if states else 0.0 * t
+
+
+def image_time(i: int, states: int) -> float:
+    """I / (T - 1) for an image index i in 0..T-1; 0 when T <= 1 (`ImageDDIM.timeOfIndex`)."""
+    return i / (states - 1) if states > 1 else 0.0
+
+
+def trailing_state(j: Array, steps: Array, states: int) -> Array:
+    """The state before step j of a run of `steps`: T (steps - j) / steps, half up: T at first, 0 at the end.
+
+    Lin et al., *Common Diffusion Noise Schedules and Sample Steps are Flawed* (2023), arXiv:2305.08891, table 2.
+    """
+    return (2 * states * (steps - j) + steps) // (2 * steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousLinear:
+    """beta(t) = beta0 + t (beta1 - beta0) on t in [0, 1] (`VPLinearSchedule`)."""
+
+    beta0: float
+    beta1: float
+
+    def beta(self, t: Array) -> Array:
+        """The noise rate at time t."""
+        return self.beta0 + t * (self.beta1 - self.beta0)
+
+    def alpha_bar(self, t: Array) -> Array:
+        """exp(-(beta0 t + (beta1 - beta0) t^2 / 2)): the squared signal rate at time t."""
+        return array_namespace(t).exp(-(self.beta0 * t + 0.5 * (self.beta1 - self.beta0) * t * t))
+
+    def sigma(self, t: Array) -> Array:
+        """sqrt(1 - alpha_bar(t)): the noise scale at time t."""
+        return sqrt_nonneg(1.0 - self.alpha_bar(t))

@@ -1,0 +1,25 @@
+"""Where a run computes, and in which arithmetic."""
+
+import torch
+
+from gen_export.errors import TrainingError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device `cpu`, `cuda` or `auto`: CUDA where there is one.
+
+    Raises:
+        TrainingError: CUDA was asked for and this torch or machine has none.
+    """
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        reason = "this torch was built without CUDA" if torch.version.cuda is None else "no usable GPU was found"
+        raise TrainingError(f"--cuda: expected an NVIDIA GPU, but {reason}; leave --cuda out to train on the CPU")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and found) else "cpu")
+
+
+def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
+    """The dtype of the networks' arithmetic; by default bfloat16 on CUDA and float32 on the CPU."""
+    if name is None:
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return getattr(torch, name)

@@ -1,0 +1,171 @@
+"""The one training loop: AdamW, warm-up and cosine decay, clipped gradients, averaged weights.
+
+The batch and the noise of a step are functions of (seed, step), so a resumed run repeats the run that was
+never stopped: bit for bit on the CPU.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gen_export.data.batches import batch_indices
+from gen_export.data.image_set import ImageSet
+from gen_export.errors import RunStoppedError, TrainingError
+from gen_export.models.family import Family
+from gen_export.spec.pixels import from_bytes
+from gen_export.training import checkpoint
+from gen_export.training.checkpoint import Record
+from gen_export.training.device import pick_precision
+from gen_export.training.log import Log
+from gen_export.training.meter import Meter
+from gen_export.training.preview import picture
+from gen_export.training.progress import TrainProgress
+from gen_export.training.settings import TrainSettings
+from gen_export.training.signals import stop_requests
+from gen_export.training.state import TrainState, step_seed
+from gen_runtime.images import grid, save_png
+
+LOG_EVERY = 20
+HELD_OUT_IMAGES = 512
+PREVIEW_IMAGES = 36
+
+
+class Trainer:
+    """One run in one folder.
+
+    Args:
+        record: What is trained and how; `record.step` and `seconds` count what is done.
+        images: The training images.
+        held_out: Images kept apart, for the losses in the log.
+        folder: Where checkpoint, log and pictures go.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self, record: Record, images: ImageSet, held_out: ImageSet, folder: Path, device: torch.device
+    ) -> None:
+        self.record, self.images, self.held_out, self.folder = record, images, held_out, folder
+        self.settings: TrainSettings = record.settings
+        self.device = device
+        self.state = TrainState(record.build(), self.settings, device)
+        self.precision = pick_precision(self.settings.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == torch.float16)
+        self.rng = torch.Generator(device)
+        model = self.state.model
+        self.losses: Callable[..., dict[str, Tensor]] = (
+            torch.compile(model.losses) if self.settings.compile else model.losses
+        )
+
+    def run(self) -> Record:
+        """Train to the last step; return the final record.
+
+        Raises:
+            TrainingError: The loss is not a number.
+            RunStoppedError: Ctrl-C or a request to terminate; the checkpoint holds the last finished step.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log, settings = Log(self.folder, self.state.step), self.settings
+        with (
+            TrainProgress(self.record.family, settings.steps, self.state.step) as progress,
+            stop_requests() as stop,
+        ):
+            meter = Meter(self.state.step, settings.batch_size)
+            for x in self._batches():
+                meter.add(self._step(x))
+                step, last = self.state.step, self.state.step == settings.steps
+                saving = last or stop.is_set() or step % settings.save_every == 0
+                if saving or step % LOG_EVERY == 0 or step % settings.preview_every == 0:
+                    self._report(meter, log, progress)
+                if last or step % settings.preview_every == 0:
+                    self._preview(log, progress)
+                if saving:
+                    self._save()
+                if stop.is_set() and not last:
+                    raise RunStoppedError(f"{self.folder}: stopped after step {step}, saved; go on with --resume")
+        return self.record
+
+    def _batches(self) -> Iterator[Tensor]:
+        """The batches from the next step on, each read while the one before it trains."""
+        settings = self.settings
+
+        def read(step: int) -> np.ndarray:
+            return self.images.images(batch_indices(len(self.images), settings.batch_size, settings.seed, step))
+
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(read, self.state.step)
+            for step in range(self.state.step, settings.steps):
+                pixels = ahead.result()
+                if step + 1 < settings.steps:
+                    ahead = reader.submit(read, step + 1)
+                yield self._to_device(pixels)
+
+    def _to_device(self, pixels: np.ndarray) -> Tensor:
+        """uint8 (B, H, W, C) as floats (B, C, H, W) in [-1, 1], in the channels-last layout they already have."""
+        return from_bytes(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float())
+
+    def _step(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """One optimiser step; its losses and the norm of its gradient, still on the device."""
+        state, settings = self.state, self.settings
+        self.rng.manual_seed(step_seed(settings.seed, state.step))
+        for group in state.optimizer.param_groups:
+            group["lr"] = settings.lr_at(state.step)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            losses = self.losses(x, self.rng)
+        self.scaler.scale(losses["loss"]).backward()
+        self.scaler.unscale_(state.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip)
+        self.scaler.step(state.optimizer)
+        self.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.ema.update_parameters(state.model)
+        state.step += 1
+        return {name: value.detach() for name, value in losses.items()}, norm
+
+    def _report(self, meter: Meter, log: Log, progress: TrainProgress) -> None:
+        """Write and show the mean losses since the last report; refuse losses that are not numbers."""
+        if not meter.entries:
+            return
+        losses, rate, seconds, broken = meter.read()
+        if broken is not None:
+            saved = self.folder / checkpoint.FILE
+            rest = f"the last good checkpoint is {saved}" if saved.exists() else "no checkpoint was saved yet"
+            raise TrainingError(f"step {broken}: expected a finite loss, found {losses['loss']}; {rest}")
+        self.record = replace(self.record, seconds=self.record.seconds + seconds)
+        lr = self.settings.lr_at(self.state.step - 1)
+        log.write(
+            self.state.step,
+            **losses,
+            lr=lr,
+            images_per_second=round(rate, 1),
+            seconds=round(self.record.seconds, 1),
+        )
+        progress.update(self.state.step, losses["loss"], rate)
+
+    def _preview(self, log: Log, progress: TrainProgress) -> None:
+        """Write a picture of the averaged model and its losses on held-out images."""
+        family, step = self.state.averaged(), self.state.step
+        held_out = self._held_out_losses(family)
+        self.record = replace(self.record, held_out=held_out)
+        log.write(step, held_out=held_out)
+        path = self.folder / "samples" / f"step-{step:07d}.png"
+        path.parent.mkdir(exist_ok=True)
+        save_png(path, grid(picture(family, self.settings.seed, PREVIEW_IMAGES)))
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in held_out.items())
+        progress.say(f"step {step}: held out {shown}  {path}")
+
+    @torch.no_grad()
+    def _held_out_losses(self, family: Family) -> dict[str, float]:
+        """Losses of up to 512 held-out images, always with the same noise."""
+        count = min(HELD_OUT_IMAGES, len(self.held_out))
+        x = self._to_device(self.held_out.images(np.arange(count)))
+        self.rng.manual_seed(step_seed(self.settings.seed, 0))
+        return {name: value.item() for name, value in family.losses(x, self.rng).items()}
+
+    def _save(self) -> None:
+        self.record = replace(self.record, step=self.state.step)
+        checkpoint.save(self.folder, self.record, self.state.tensors())

@@ -1,0 +1,107 @@
+"""A whole run: data and options to a trained folder, or a stopped folder to its end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gen_export.data import ImageSet, open_data
+from gen_export.errors import CheckpointError
+from gen_export.models import family_class
+from gen_export.models.family import ImageShape, config_from
+from gen_export.training import checkpoint
+from gen_export.training.checkpoint import Record
+from gen_export.training.loop import Trainer
+from gen_export.training.settings import TrainSettings
+
+Opened = tuple[ImageSet, ImageSet]
+
+
+def open_both(source: str, image_size: int | None, strict: bool) -> Opened:
+    """The training images and those held out.
+
+    Raises:
+        DataError: The source cannot be read.
+    """
+    train, test = (open_data(source, part, size=image_size, strict=strict) for part in ("train", "test"))
+    return train, test
+
+
+def describe(source: str, image_size: int | None, strict: bool, images: ImageSet) -> dict[str, Any]:
+    """The section `data` of a record: how to open the set again, and how to know it."""
+    return {
+        "source": source,
+        "image_size": image_size,
+        "strict": strict,
+        "name": images.name,
+        "images": len(images),
+        "image_shape": list(images.image_shape),
+        "label_names": list(images.label_names),
+        "fingerprint": images.fingerprint(),
+    }
+
+
+def start(
+    name: str,
+    config: Mapping[str, Any],
+    settings: TrainSettings,
+    source: str,
+    image_size: int | None,
+    strict: bool,
+    folder: Path,
+    device: torch.device,
+) -> Record:
+    """Train a family from fresh weights.
+
+    Raises:
+        CheckpointError: The folder already holds a run.
+        DataError: The data cannot be read.
+        ConfigError: An option is refused.
+        TrainingError: Training stopped early.
+    """
+    config_from(family_class(name).Config, config)
+    if (folder / checkpoint.FILE).exists():
+        raise CheckpointError(f"{folder}: expected a new folder, found a run in it; --resume goes on with it")
+    images, held_out = open_both(source, image_size, strict)
+    height, width, channels = images.image_shape
+    data = describe(source, image_size, strict, images)
+    record = Record(name, dict(config), ImageShape(channels, height, width), settings, data)
+    return Trainer(record, images, held_out, folder, device).run()
+
+
+def resume(name: str, folder: Path, device: torch.device) -> Record:
+    """Go on with the run in a folder from its last checkpoint.
+
+    Raises:
+        CheckpointError: There is no run, it is of another family, or its data has changed.
+        DataError: The data cannot be read.
+        TrainingError: Training stopped early.
+    """
+    record, tensors = checkpoint.load(folder)
+    if record.family != name:
+        raise CheckpointError(f"{folder}: expected a run of {name}, found one of {record.family}")
+    opening = {key: record.data[key] for key in ("source", "image_size", "strict")}
+    images, held_out = open_both(**opening)
+    if images.fingerprint() != record.data["fingerprint"]:
+        raise CheckpointError(f"{folder}: expected the images it was trained on, found others at {opening['source']}")
+    trainer = Trainer(record, images, held_out, folder, device)
+    trainer.state.restore(tensors, record.step)
+    return trainer.run()
+
+
+def about(record: Record) -> dict[str, Any]:
+    """The sections `data` and `training` of an exported file: nothing that names the trainer's machine."""
+    known = ("name", "images", "image_shape", "label_names", "fingerprint")
+    settings = record.settings
+    training = {
+        "steps": record.step,
+        "batch_size": settings.batch_size,
+        "images_seen": record.step * settings.batch_size,
+        "seconds": round(record.seconds, 1),
+        "lr": settings.lr,
+        "ema": settings.ema,
+        "seed": settings.seed,
+        "held_out": record.held_out,
+    }
+    return {"data": {name: record.data[name] for name in known}, "training": training}

@@ -1,0 +1,81 @@
+"""What training changes: the weights, their average and the optimiser, and how these become named tensors."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel
+
+from gen_export.models.family import Family
+from gen_export.training.settings import TrainSettings
+
+
+def ema_update(decay: float):  # noqa: ANN201 - the closure's type is torch's own
+    """Exponential averaging whose decay warms up as (1 + n) / (10 + n), so that early weights are forgotten."""
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1.0 - min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            list(averaged), list(current), weight
+        )
+
+    return update
+
+
+class TrainState:
+    """A family in training.
+
+    Attributes:
+        model: The weights that the optimiser moves.
+        ema: Their average: the weights that ship.
+        optimizer: AdamW over the model's parameters.
+        step: Number of finished steps.
+    """
+
+    def __init__(self, model: Family, settings: TrainSettings, device: torch.device) -> None:
+        self.model = model.to(device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(settings.ema))
+        self.optimizer = AdamW(
+            self.model.parameters(),
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            fused=device.type == "cuda",
+        )
+        self.step = 0
+
+    def averaged(self) -> Family:
+        """The averaged model, ready for use."""
+        return cast("Family", self.ema.module.eval())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor that training changes, by name: `model.*`, `ema.*`, `optimizer.<parameter>.<moment>`."""
+        named = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        named |= {f"ema.{name}": value for name, value in self.ema.module.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            named |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        return {name: value.detach().cpu().contiguous() for name, value in named.items()}
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Put back what `tensors` gave after `step` steps."""
+        self.model.load_state_dict(_under("model.", tensors))
+        self.ema.module.load_state_dict(_under("ema.", tensors))
+        self.ema.n_averaged.fill_(step)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer.", tensors).items():
+            index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step = step
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of one step's noise: any step can be drawn again without the ones before it."""
+    return int(np.random.SeedSequence([seed % 2**64, step]).generate_state(1, np.uint64)[0] >> 1)
