@@ -19,9 +19,7 @@ Size = Annotated[
     int | None,
     typer.Option(min=1, metavar="PIXELS", help="Resize and crop a folder's images to a square of this side."),
 ]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at the first bad image instead of leaving it out.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad image instead of leaving it out.")]
 
 SETS = (
     (

@@ -94,9 +94,7 @@ def _open_named(name: str, part: Part) -> ImageSet:
 def _open_path(path: Path, part: Part) -> ImageSet:
     """A file or folder of a known format other than images."""
     if not path.exists():
-        raise DataError(
-            f"{path}: expected a file or folder, or one of {', '.join(NAMES)}, found nothing there"
-        )
+        raise DataError(f"{path}: expected a file or folder, or one of {', '.join(NAMES)}, found nothing there")
     if path.is_dir():
         return open_idx(path, part) if is_idx_folder(path) else open_cifar(path, part)
     if is_tar(path):

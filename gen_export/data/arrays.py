@@ -74,9 +74,7 @@ def open_npz(path: Path, part: Part = "train") -> ImageSet:
         classes = _first(keys, "classes", "label_names")
         images = _member(archive, x, path, are_images=True)
         labels = None if y is None else _member(archive, y, path)
-        names = (
-            () if classes is None else tuple(str(name) for name in _member(archive, classes, path).ravel())
-        )
+        names = () if classes is None else tuple(str(name) for name in _member(archive, classes, path).ravel())
     whole = ArraySet(path.stem, images, labels, names, where=path)
     return whole if official else Subset(whole, part_indices(len(whole), part, path))
 

@@ -74,6 +74,4 @@ def fetch(remote: RemoteSet) -> Path:
 def _advice(url: str, error: Exception) -> str:
     """What went wrong and what to do instead; pooch raises ValueError for a wrong checksum."""
     cause = "another MD5 than published" if isinstance(error, ValueError) else type(error).__name__
-    return (
-        f"{url}: expected a download, found {cause}: fetch it by hand and give its file or folder as the data"
-    )
+    return f"{url}: expected a download, found {cause}: fetch it by hand and give its file or folder as the data"

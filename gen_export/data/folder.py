@@ -81,9 +81,7 @@ class FolderSet(ImageSet):
     def readable(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The images at `indices` that can be decoded, uint8 [m, H, W, C], and which they are, bool [k]."""
         decoded = self._decode_all(self._checked(indices))
-        return self._stack([x for x in decoded if x is not None]), np.array(
-            [x is not None for x in decoded], bool
-        )
+        return self._stack([x for x in decoded if x is not None]), np.array([x is not None for x in decoded], bool)
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         decoded = zip(indices, self._decode_all(indices), strict=True)
@@ -125,9 +123,7 @@ class FolderSet(ImageSet):
             image = self._good(int(candidate), self._decode(int(candidate)))
             if image is not None:
                 return image
-        raise DataError(
-            f"{self.name}: expected an image that can be decoded, found none in {len(self)} files"
-        )
+        raise DataError(f"{self.name}: expected an image that can be decoded, found none in {len(self)} files")
 
 
 def _refuse(line: str) -> None:
@@ -169,12 +165,8 @@ def _image_shape(root: Path, files: list[ImageFile], size: int | None) -> tuple[
     width, height = files[0].size
     other = next((file for file in files if file.size != (width, height)), None)
     if other is not None:
-        found = (
-            f"{width}x{height} ({files[0].path.name}) and {other.size[0]}x{other.size[1]} ({other.path.name})"
-        )
-        raise DataError(
-            f"{root}: expected images of one size, found {found}: give a size to resize and crop to"
-        )
+        found = f"{width}x{height} ({files[0].path.name}) and {other.size[0]}x{other.size[1]} ({other.path.name})"
+        raise DataError(f"{root}: expected images of one size, found {found}: give a size to resize and crop to")
     return height, width, channels
 
 

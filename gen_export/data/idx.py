@@ -34,16 +34,12 @@ def open_idx(folder: Path, part: Literal["train", "test"] = "train") -> ArraySet
     """
     images_path = _find(folder, part, "images-idx3")
     if images_path is None:
-        raise DataError(
-            f"{folder}: expected {_name(part, 'images-idx3')} or the same with .gz, found neither"
-        )
+        raise DataError(f"{folder}: expected {_name(part, 'images-idx3')} or the same with .gz, found neither")
     labels_path = _find(folder, part, "labels-idx1")
     images = read_idx(images_path, axes=3)
     labels = None if labels_path is None else read_idx(labels_path, axes=1)
     if labels is not None and len(labels) != len(images):
-        raise DataError(
-            f"{labels_path}: expected {len(images):,} labels, one an image, found {len(labels):,}"
-        )
+        raise DataError(f"{labels_path}: expected {len(images):,} labels, one an image, found {len(labels):,}")
     return ArraySet(folder.resolve().name, images, labels, _label_names(folder), where=folder)
 
 

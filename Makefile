@@ -1,0 +1,39 @@
+# make demo | test | lint | bench | setup | clean        (PYTHON=python3.12 make test picks another interpreter)
+PYTHON ?= python3
+BIN := .venv/bin
+.DELETE_ON_ERROR:
+.PHONY: setup demo test lint bench clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,train,dev]'
+	touch $@
+
+# What an application installs: no torch, no onnx.
+.venv-runtime/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-runtime
+	.venv-runtime/bin/python -m pip install -q -c constraints.txt -e '.[cpu]'
+	touch $@
+
+demo: .venv/ready .venv-runtime/ready
+	rm -rf runs/demo
+	$(BIN)/gen-export train diffusion --data sprites --size tiny --steps 3000 --preview-every 500 --out runs/demo
+	@echo "Sampling from an environment without torch:"
+	.venv-runtime/bin/gen-export sample runs/demo/diffusion.onnx --seed 7 --count 36 --ppm runs/demo/out.ppm --png runs/demo/out.png
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+test: lint
+	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered --durations=10
+
+bench: .venv/ready
+	$(BIN)/python bench/cold_start.py
+	$(BIN)/python bench/sampling_loop.py runs/fashion/diffusion.onnx
+
+clean:
+	rm -rf .venv .venv-runtime runs/demo dist build .coverage* .pytest_cache .ruff_cache .hypothesis
