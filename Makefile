@@ -1,6 +1,8 @@
 # make demo | test | lint | bench | setup | clean        (PYTHON=python3.12 make test picks another interpreter)
 PYTHON ?= python3
 BIN := .venv/bin
+# The sampler that `make bench` measures.
+FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
 .PHONY: setup demo test lint bench clean
 
@@ -32,8 +34,8 @@ test: lint
 	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered --durations=10
 
 bench: .venv/ready
-	$(BIN)/python bench/cold_start.py
-	$(BIN)/python bench/sampling_loop.py runs/fashion/diffusion.onnx
+	$(BIN)/python bench/cold_start.py $(FILE)
+	$(BIN)/python bench/sampling_loop.py $(FILE)
 
 clean:
 	rm -rf .venv .venv-runtime runs/demo dist build .coverage* .pytest_cache .ruff_cache .hypothesis

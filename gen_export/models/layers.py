@@ -1,8 +1,8 @@
 """Blocks shared by the networks.
 
-Chosen by what they cost in ONNX Runtime (docs/adr/0004-network-blocks.md): convolutions everywhere, skip
-connections by addition, one patchifying stem, and 1x1 convolutions where others use linear layers on
-(B, C): their sums do not depend on the batch size, so neither does any image.
+Chosen by what they cost in ONNX Runtime (docs/adr/0004-network-blocks.md): convolutions that work at half
+resolution behind a patchifying stem, skip connections by addition, and a time embedding that is four-dimensional
+throughout, so that it is added without a reshape.
 """
 
 import math

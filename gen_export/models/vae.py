@@ -71,9 +71,9 @@ class VAE(Family):
         self.start_shape = (wide, image.height // 4, image.width // 4)
         self.encoder = nn.Sequential(
             patchify(image.channels, width), *_blocks(width, blocks), downsample(width, wide), *_blocks(wide, blocks),
-            nn.GroupNorm(8, wide), nn.SiLU(), nn.Conv2d(wide, 2 * config.latent, self.start_shape[1:]),
+            nn.GroupNorm(8, wide), nn.SiLU(), nn.Flatten(), nn.Linear(math.prod(self.start_shape), 2 * config.latent),
         )  # fmt: skip
-        self.from_latent = nn.Conv2d(config.latent, math.prod(self.start_shape), 1)
+        self.from_latent = nn.Linear(config.latent, math.prod(self.start_shape))
         self.decoder = nn.Sequential(
             *_blocks(wide, blocks + 1), upsample(wide, width), *_blocks(width, blocks + 1),
             Unpatchify(width, image.channels), nn.Tanh(),
@@ -82,13 +82,12 @@ class VAE(Family):
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each (B, n)."""
         latent = self.config.latent
-        both = self.encoder(image).reshape(-1, 2 * latent)
+        both = self.encoder(image)
         return both[:, :latent], both[:, latent:]
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W) of latents (B, n)."""
-        start = self.from_latent(z.reshape(-1, self.config.latent, 1, 1))
-        return self.decoder(start.reshape(-1, *self.start_shape))
+        return self.decoder(self.from_latent(z).reshape(-1, *self.start_shape))
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The decoded posterior mean."""
