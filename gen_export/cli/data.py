@@ -12,8 +12,8 @@ Source = Annotated[
     typer.Argument(metavar="SOURCE", help="A set's name, a file or a folder: see `gen-export data list`."),
 ]
 Part = Annotated[
-    Literal["train", "test"],
-    typer.Option(help="The official part, or nine images in ten and the tenth where there is none."),
+    Literal["train", "test", "all"],
+    typer.Option(help="The official part; where there is none, nine images in ten, the tenth, or all."),
 ]
 Size = Annotated[
     int | None,
@@ -68,7 +68,7 @@ def prepare(
     source: Source,
     out: Annotated[Path, typer.Argument(metavar="OUT.npy", help="The file to write.")],
     size: Size = None,
-    part: Part = "train",
+    part: Part = "all",
     strict: Strict = False,
 ) -> None:
     """Write the images of a source as one .npy file, which trains without decoding and from disk.

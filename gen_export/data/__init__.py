@@ -6,7 +6,6 @@ NumPy and Pillow only; nothing here is ever unpickled.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from gen_export.data.arrays import open_npy, open_npz
 from gen_export.data.batches import batch_indices
@@ -14,7 +13,7 @@ from gen_export.data.cifar import is_cifar_folder, is_tar, open_cifar
 from gen_export.data.download import CIFAR10, FASHION_MNIST, MNIST, fetch
 from gen_export.data.folder import open_folder
 from gen_export.data.idx import is_idx_folder, open_idx
-from gen_export.data.image_set import ArraySet, ImageSet, Subset, split_indices
+from gen_export.data.image_set import ArraySet, ImageSet, Part, Subset, official, split_indices
 from gen_export.data.sprites import SpriteFactors, SpriteSet, render_sprites, sprite_factors
 from gen_export.errors import DataError
 
@@ -31,8 +30,6 @@ __all__ = [
     "split_indices",
     "sprite_factors",
 ]
-
-Part = Literal["train", "test"]
 
 NAMES = ("sprites", "cifar10", "mnist", "fashion-mnist")
 SPRITES = {"train": 20_000, "test": 2_000}
@@ -53,13 +50,13 @@ def open_data(
 ) -> ImageSet:
     """A part of a source of images.
 
-    The part is the official one where the source has one; else nine images in ten, drawn by a fixed seed, or
-    the tenth.
+    The part is the official one where the source has one; else nine images in ten, drawn by a fixed seed, the
+    tenth, or all.
 
     Args:
         source: One of `NAMES`, or the path of a folder of idx files, CIFAR-10's binary archive or its folder,
             an `.npy` or `.npz` file, or a folder of images. A `Path` is never a name.
-        part: The train or the test images.
+        part: The train or the test images; all of them where the source has no parts of its own.
         size: For folders of images: side in pixels to resize and crop to; images of one size need none.
         strict: For folders of images: a bad image is an error.
         on_bad: For folders of images: told one line of each bad image.
@@ -85,7 +82,7 @@ def open_data(
 def _open_named(name: str, part: Part) -> ImageSet:
     """A built-in or downloaded set."""
     if name == "sprites":
-        return SpriteSet(SPRITES[part], first=0 if part == "train" else SPRITES["train"])
+        return SpriteSet(SPRITES[official(part, name)], first=0 if part == "train" else SPRITES["train"])
     if name == "cifar10":
         return open_cifar(fetch(CIFAR10) / "cifar-10-binary.tar.gz", part)
     return open_idx(fetch(MNIST if name == "mnist" else FASHION_MNIST), part)

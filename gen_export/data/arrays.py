@@ -12,10 +12,8 @@ from typing import IO, Literal
 import numpy as np
 
 from gen_export.data.files import read_exactly, reading, reason
-from gen_export.data.image_set import ArraySet, ImageSet, Subset, checked_labels, image_shape, part_indices
+from gen_export.data.image_set import ArraySet, ImageSet, Part, Subset, checked_labels, image_shape, part_indices
 from gen_export.errors import DataError
-
-Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +67,14 @@ def open_npz(path: Path, part: Part = "train") -> ImageSet:
         x = _first(keys, f"{part}_x", "x", "images")
         if x is None:
             raise DataError(f"{path}: expected {part}_x, x or images, found {sorted(keys)}")
-        official = x == f"{part}_x"
-        y = _first(keys, f"{part}_y") if official else _first(keys, "y", "labels")
+        named = x == f"{part}_x"
+        y = _first(keys, f"{part}_y") if named else _first(keys, "y", "labels")
         classes = _first(keys, "classes", "label_names")
         images = _member(archive, x, path, are_images=True)
         labels = None if y is None else _member(archive, y, path)
         names = () if classes is None else tuple(str(name) for name in _member(archive, classes, path).ravel())
     whole = ArraySet(path.stem, images, labels, names, where=path)
-    return whole if official else Subset(whole, part_indices(len(whole), part, path))
+    return whole if named else Subset(whole, part_indices(len(whole), part, path))
 
 
 def _first(keys: set[str], *candidates: str) -> str | None:

@@ -6,12 +6,11 @@ The version in Python pickles is refused: unpickling a file can run any code in 
 
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 
 from gen_export.data.files import open_stream, read_exactly, reading
-from gen_export.data.image_set import ArraySet
+from gen_export.data.image_set import ArraySet, Part, official
 from gen_export.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -32,13 +31,13 @@ def is_tar(path: Path) -> bool:
     return path.name.endswith((".tar", ".tar.gz", ".tgz"))
 
 
-def open_cifar(path: Path, part: Literal["train", "test"] = "train") -> ArraySet:
+def open_cifar(path: Path, part: Part = "train") -> ArraySet:
     """The official part of CIFAR-10, uint8 [n, 32, 32, 3], read into memory.
 
     Raises:
         DataError: A file is missing or broken, or the source holds pickles.
     """
-    names = FILES[part]
+    names = FILES[official(part, path)]
     files = _read_folder(path, names) if path.is_dir() else _read_archive(path, names)
     records = np.concatenate([np.frombuffer(files[name], np.uint8) for name in names])
     records = records.reshape(-1, RECORD_BYTES)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from gen_export.data.decode import FORMATS, BadImageError, ImageFile, checked_file, decode_image
 from gen_export.data.files import reading
-from gen_export.data.image_set import ImageSet, part_indices
+from gen_export.data.image_set import ImageSet, Part, part_indices
 from gen_export.errors import DataError
 
 GREY_MODES = ("1", "L")
@@ -24,7 +23,7 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 def open_folder(
     root: Path,
-    part: Literal["train", "test"] = "train",
+    part: Part = "train",
     *,
     size: int | None = None,
     strict: bool = False,
@@ -37,7 +36,7 @@ def open_folder(
 
     Args:
         root: The folder.
-        part: Nine images in ten, or the tenth.
+        part: Nine images in ten, the tenth, or all.
         size: Side to which the shorter side is resized before the centre is cropped, in pixels.
         strict: A bad image is an error.
         on_bad: Told one line of each bad image.

@@ -6,12 +6,11 @@
 import math
 import struct
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from gen_export.data.files import Stream, open_stream, read_at_most, read_exactly, reading
-from gen_export.data.image_set import ArraySet
+from gen_export.data.image_set import ArraySet, Part, official
 from gen_export.errors import DataError
 
 UINT8 = 0x08
@@ -26,12 +25,13 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_find(folder, part, "images-idx3") for part in STEMS)
 
 
-def open_idx(folder: Path, part: Literal["train", "test"] = "train") -> ArraySet:
+def open_idx(folder: Path, part: Part = "train") -> ArraySet:
     """The official part of an MNIST-type folder, uint8 [n, H, W, 1]; plain files are memory-mapped.
 
     Raises:
         DataError: A file is missing, broken, of another kind, or has other counts than the rest.
     """
+    part = official(part, folder)
     images_path = _find(folder, part, "images-idx3")
     if images_path is None:
         raise DataError(f"{folder}: expected {_name(part, 'images-idx3')} or the same with .gz, found neither")

@@ -9,6 +9,7 @@ import numpy as np
 from gen_export.errors import DataError
 
 FINGERPRINT_IMAGES = 64
+Part = Literal["train", "test", "all"]
 
 
 class ImageSet(ABC):
@@ -129,12 +130,25 @@ def split_indices(n: int, seed: int = 0, held_out: float = 0.1) -> tuple[np.ndar
     return np.sort(order[n_test:]), np.sort(order[:n_test])
 
 
-def part_indices(n: int, part: Literal["train", "test"], where: object) -> np.ndarray:
-    """The indices of one part of a source that has no official split: nine images in ten, or the tenth.
+def official(part: Part, where: object) -> Literal["train", "test"]:
+    """The part of a source that has its own train and test images.
+
+    Raises:
+        DataError: All of them were asked for at once.
+    """
+    if part == "all":
+        raise DataError(f"{where}: expected train or test, for it has parts of its own, found all (--part train)")
+    return part
+
+
+def part_indices(n: int, part: Part, where: object) -> np.ndarray:
+    """The indices of one part of a source that has no official split: nine images in ten, the tenth, or all.
 
     Raises:
         DataError: No image is left for the part.
     """
+    if part == "all":
+        return np.arange(n)
     train, test = split_indices(n)
     if part == "test" and not len(test):
         raise DataError(f"{where}: expected at least two images, to hold one out for the test, found {n}")

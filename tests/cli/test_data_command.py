@@ -56,7 +56,7 @@ def test_list_tells_the_number_of_sprites() -> None:
 def test_prepare_writes_the_images_and_counts_the_bad(photos: Path, tmp_path: Path) -> None:
     cut = photos / "3.png"
     cut.write_bytes(cut.read_bytes()[: cut.read_bytes().index(b"IDAT") + 6])
-    out, err = run("prepare", photos, tmp_path / "out.npy", "--size", 8)
+    out, err = run("prepare", photos, tmp_path / "out.npy", "--size", 8, "--part", "train")
 
     assert out.strip() == f"{tmp_path / 'out.npy'}: 8 images, 8x8 RGB; skipped 2 bad"
     assert f"bad image: {photos / 'notes.txt'}: expected an image" in err

@@ -43,3 +43,14 @@ def test_only_folders_of_images_are_resized(tmp_path: Path) -> None:
     assert open_data("sprites", size=32).image_shape == (32, 32, 3)
     with pytest.raises(DataError, match=r"x\.npy: expected a size for a folder of images only; these are 6x8"):
         open_data(tmp_path / "x.npy", size=8)
+
+
+def test_all_is_every_image_of_a_source_without_parts_of_its_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "set.npy", np.zeros((10, 4, 4), np.uint8))
+
+    assert len(open_data(tmp_path / "set.npy", "all")) == 10
+
+
+def test_all_of_a_source_with_parts_of_its_own_is_refused() -> None:
+    with pytest.raises(DataError, match=r"sprites: expected train or test.*found all"):
+        open_data("sprites", "all")

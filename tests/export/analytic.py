@@ -1,0 +1,129 @@
+"""Networks whose answers are known, as ONNX text, and how the tests build and run small graphs.
+
+For data N(mean, variance I) the best denoiser, the clean image it implies and the flow are closed forms.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnx_ir as ir
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+from onnx_ir.passes.common import NameFixPass
+
+from gen_export.export.graph_arrays import GraphArray, graph_input, recording
+from gen_export.models.recipes import Denoising
+from gen_export.spec.noise import sample_normals
+from gen_export.spec.pixels import to_bytes
+from gen_export.spec.samplers import ddim_sample
+
+OPSETS = {18: 8, 23: 11}  # opset -> a version of the file format that knows it
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianData:
+    """Images N(mean, variance I), and the schedule that noises them."""
+
+    mean: np.ndarray
+    variance: float
+    abars: np.ndarray
+
+    def denoise(self, x: np.ndarray, t: int) -> np.ndarray:
+        """E[eps | x_t = x], float64."""
+        gain, shift = self.tables()
+        return gain[t] * (x - shift[t] * self.mean)
+
+    def flow(self, x: np.ndarray, t: int, s: int) -> np.ndarray:
+        """Where the probability flow takes x from state t to s: the same number of standard deviations from the mean."""
+        a = self.abars.astype(np.float64)
+        spread = a * self.variance + 1.0 - a
+        return np.sqrt(a[s]) * self.mean + np.sqrt(spread[s] / spread[t]) * (x - np.sqrt(a[t]) * self.mean)
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """`gain` and `shift` of eps_hat = gain[t] (x - shift[t] mean), float64."""
+        a = self.abars.astype(np.float64)
+        return np.sqrt(1.0 - a) / (a * self.variance + 1.0 - a), np.sqrt(a)
+
+    def network(self, opset: int = 18) -> ir.Model:
+        """The denoiser as an ONNX model: x (batch, C, H, W) and t -> eps_hat."""
+        text = f"""
+            <ir_version: {OPSETS[opset]}, opset_import: ["" : {opset}]>
+            denoise (float[batch, channels, height, width] x, int64[levels] t)
+                => (float[batch, channels, height, width] eps_hat)
+            {{
+                gain_t = Gather(gain, t)
+                shift_t = Gather(shift, t)
+                center = Mul(shift_t, mean)
+                apart = Sub(x, center)
+                eps_hat = Mul(gain_t, apart)
+            }}
+        """
+        gain, shift = self.tables()
+        return parse(text, gain=gain, shift=shift, mean=self.mean)
+
+    def images(self, noise: Callable[[int], np.ndarray], steps: int, eta: float) -> np.ndarray:
+        """What the sampler should give for this noise, in float64 up to the bytes, (count, H, W, C)."""
+        x = ddim_sample(self.denoise, noise(0), noise, self.abars.astype(np.float64), steps, eta)
+        return to_bytes(x).transpose(0, 2, 3, 1)
+
+    def recipe(self, steps: int = 8) -> Denoising:
+        """How the files sample it."""
+        return Denoising(self.mean.shape, self.abars.astype(np.float32), steps)
+
+
+def parse(text: str, **weights: np.ndarray) -> ir.Model:
+    """A model from ONNX text with float32 weights."""
+    proto = onnx.parser.parse_model(text)
+    tensors = [onnx.numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()]
+    proto.graph.initializer.extend(tensors)
+    return ir.from_proto(proto)
+
+
+def seeded_noise(seed: int, indices: Sequence[int], shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+    """Draw j of the samples, float64 (N, *shape)."""
+    numbers = np.array([i % 2**64 for i in indices], np.uint64)
+    return lambda j: sample_normals(seed, numbers, j, shape).astype(np.float64)
+
+
+def graph_of(
+    compute: Callable[..., GraphArray | Sequence[GraphArray]],
+    inputs: Mapping[str, np.ndarray],
+    opset: int = 18,
+) -> ir.Model:
+    """The model that `compute` records when it is called with inputs like these; outputs y0, y1, ..."""
+    with recording("small", opset) as graph:
+        arrays = [graph_input(name, value.dtype, value.shape) for name, value in inputs.items()]
+        results = compute(*arrays)
+        for i, result in enumerate(results if isinstance(results, list | tuple) else [results]):
+            result.value.name = f"y{i}"
+            graph.outputs.append(result.value)
+    model = ir.Model(graph, ir_version=OPSETS[opset])
+    NameFixPass()(model)
+    return model
+
+
+def session(model: ir.Model | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+    """The model in ONNX Runtime on the CPU, after the checker has passed it."""
+    data = model if isinstance(model, bytes) else serialized(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # it warns of every optional input
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def serialized(model: ir.Model) -> bytes:
+    """The bytes of a model that the checker finds valid."""
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString()
+
+
+def evaluate(model: ir.Model, inputs: Mapping[str, Any], by: str = "onnxruntime") -> list[np.ndarray]:
+    """Outputs of a model by ONNX Runtime or by ONNX's own reference evaluator."""
+    if by == "onnxruntime":
+        return session(model).run(None, dict(inputs))
+    return ReferenceEvaluator(ir.to_proto(model)).run(None, dict(inputs))
