@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A run's folder, or its checkpoint file.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the files; by default the run's.")] = None,
-    name: Annotated[str | None, typer.Option(help="Stem of the files; by default the family's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Stem of the files; by default the family's name, with -N-steps when unrolled.")
+    ] = None,
     opset: Annotated[int, typer.Option(help="ONNX opset, 18 to 23.")] = 18,
     unroll: Annotated[
         int | None,
@@ -29,7 +31,8 @@ def export(
 
     record, model = restore_averaged(checkpoint)
     folder = out or locate(checkpoint).parent
-    write(model, record, folder, name or record.family, opset, unroll)
+    stem = name or (record.family if unroll is None else f"{record.family}-{unroll}-steps")
+    write(model, record, folder, stem, opset, unroll)
 
 
 def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None) -> None:  # noqa: ANN001 - named in heavy modules

@@ -77,7 +77,7 @@ def build_samplers(
         _build(SAMPLE, (*_SEED_PORTS, *options), images, network, lambda i: reverse(*_seeded(recipe, i), i)),
         _build(
             FROM_NOISE,
-            (*_noise_ports(recipe), *options),
+            (*_noise_ports(recipe, unroll), *options),
             images,
             network,
             lambda i: reverse(*_given(recipe, i), i),
@@ -213,19 +213,14 @@ _SEED_PORTS = (
 )
 
 
-def _noise_ports(recipe: Recipe) -> tuple[Port, ...]:
+def _noise_ports(recipe: Recipe, unroll: int | None) -> tuple[Port, ...]:
+    """The given noise. Without an If, an unrolled sampler reads the noise of each step whatever eta is."""
     initial = Port("noise", "float32", ("count", *recipe.noise_shape), "standard normal initial noise")
     if isinstance(recipe, OneShot):
         return (initial,)
-    shape = ("draws", "count", *recipe.noise_shape)
-    fresh = Port(
-        "step_noise",
-        "float32",
-        shape,
-        "standard normal noise of each step; needed when eta > 0",
-        optional=True,
-    )
-    return initial, fresh
+    shape = (unroll or "draws", "count", *recipe.noise_shape)
+    what = "standard normal noise of each step" + ("" if unroll else "; needed when eta > 0")
+    return initial, Port("step_noise", "float32", shape, what, optional=not unroll)
 
 
 def _option_ports(recipe: Recipe) -> tuple[Port, ...]:

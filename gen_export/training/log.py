@@ -33,4 +33,4 @@ def read_lines(path: Path) -> list[str]:
     """The whole lines of a log; none when there is no log. A line cut short by a kill is left out."""
     if not path.exists():
         return []
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -19,7 +19,7 @@ class Meter:
         self.entries.append(entry)
 
     def read(self) -> tuple[dict[str, float], float, float, int | None]:
-        """Mean losses and gradient norm, images a second, seconds, and the first step with a loss that is no number."""
+        """Mean losses and gradient norm, images a second, seconds, and the first step with one that is no number."""
         rows = [
             {**{name: value.item() for name, value in losses.items()}, "grad_norm": norm.item()}
             for losses, norm in self.entries
