@@ -9,7 +9,6 @@ import gen_export
 from gen_export.cli import export, inspect, run, train
 from gen_export.cli.data import data
 from gen_export.errors import GenExportError
-from gen_runtime import GenRuntimeError
 
 EXTRAS = {
     "torch": "train",
@@ -59,7 +58,7 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one line on standard error."""
     try:
         app()
-    except (GenExportError, GenRuntimeError, OSError, ModuleNotFoundError) as error:
+    except Exception as error:
         line = _line(error)
         if _debug or line is None:
             raise
@@ -69,7 +68,11 @@ def main() -> None:
 
 def _line(error: Exception) -> str | None:
     """What to tell a user; None for an error that is a fault of ours."""
-    if not isinstance(error, ModuleNotFoundError):
+    from gen_runtime import GenRuntimeError  # not at the top: it imports NumPy
+
+    if isinstance(error, ModuleNotFoundError):
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return extra and f"{error.name} is not installed: pip install 'gen-export[{extra}]'"
+    if isinstance(error, GenExportError | GenRuntimeError | OSError):
         return " ".join(str(error).split())
-    extra = EXTRAS.get((error.name or "").partition(".")[0])
-    return extra and f"{error.name} is not installed: pip install 'gen-export[{extra}]'"
+    return None

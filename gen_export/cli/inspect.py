@@ -25,7 +25,10 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported .onnx file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the file's own JSON document.")] = False,
 ) -> None:
-    """Show what a file is: its ports, parts, schedule, training and measured parity."""
+    """Show what a file is: its ports, parts, schedule, training and measured parity.
+
+    Example: gen-export inspect diffusion.onnx
+    """
     from gen_runtime import load
 
     model = load(file, device="cpu")
@@ -108,7 +111,7 @@ def _line(section: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_text(value)}" for name, value in section.items())
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     """A JSON value: numbers short, lists by their first items."""
     if isinstance(value, float):
         return f"{value:.4g}"

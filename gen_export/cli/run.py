@@ -98,7 +98,10 @@ def sample(
     npy: Npy = None,
     ascii: Annotated[bool, typer.Option("--ascii", help="Write the PPM as text.")] = False,  # noqa: A002
 ) -> None:
-    """Draw images from a file: a PNG grid in this folder, unless told where."""
+    """Draw images from a file: a PNG grid in this folder, unless told where.
+
+    Example: gen-export sample diffusion.onnx --seed 7 --count 64 --png out.png
+    """
     from gen_runtime import load
 
     model = load(file, device="cuda" if cuda else device.value)
@@ -116,7 +119,10 @@ def encode(
     ],
     out: Annotated[Path, typer.Option(help="The .npz file to write: one array an output.")],
 ) -> None:
-    """Encode images into codes, with the file's encoder."""
+    """Encode images into codes, with the file's encoder.
+
+    Example: gen-export encode vae.onnx photo.png --out codes.npz
+    """
     import numpy as np
 
     from gen_export.spec.pixels import from_bytes
@@ -141,7 +147,10 @@ def decode(
     png: Png = None,
     npy: Npy = None,
 ) -> None:
-    """Decode codes into images: a PNG grid in this folder, unless told where."""
+    """Decode codes into images: a PNG grid in this folder, unless told where.
+
+    Example: gen-export decode vae.onnx codes.npz --png out.png
+    """
     from gen_export.spec.pixels import to_bytes
     from gen_runtime import load
 

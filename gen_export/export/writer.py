@@ -95,8 +95,8 @@ class _Drafts:
         proto = ir.to_proto(model)
         onnx.checker.check_model(proto, full_check=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.draft(name).write_bytes(proto.SerializeToString())
         self.models[name], self.documents[name] = model, contents
+        self.draft(name).write_bytes(proto.SerializeToString())
 
     def add(self, name: str, **sections: Any) -> None:
         """Write a draft again with more in its metadata."""

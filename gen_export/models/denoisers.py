@@ -1,4 +1,4 @@
-"""Networks that predict the noise in an image from the image and the time in [0, 1]."""
+"""Networks that predict the noise, or the velocity, of an image from the image and the time in [0, 1]."""
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +12,15 @@ from gen_export.models.layers import (
     downsample,
     patchify,
     upsample,
+    zero,
 )
 
 
 class UNet(nn.Module):
-    """Two resolutions below the image's, skips by addition, attention at the lowest.
+    """Two resolutions below the image's, skips by addition, attention at the lowest, and the image itself scaled.
+
+    At low noise the output is mostly the input's finest detail: `gain`, one number a channel and time, lets it pass
+    around the patches, which would have to squeeze it through `width` channels.
 
     After Ronneberger et al. (2015), arXiv:1505.04597, and Ho et al. (2020), arXiv:2006.11239, appendix B.
 
@@ -43,16 +47,17 @@ class UNet(nn.Module):
         self.up2, self.enlarge = stack(wide), upsample(wide, width)
         self.up1 = stack(width)
         self.head = Unpatchify(width, channels)
+        self.gain = zero(nn.Conv2d(embedding, channels, 1))
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Predicted noise, shape of x (B, C, H, W), for times (B,) or (1,)."""
+        """The prediction, shape of x (B, C, H, W), for times (B,) or (1,)."""
         embedding = self.time(time)
         skip1 = _through(self.down1, self.stem(x), embedding)
         skip2 = _through(self.down2, self.halve(skip1), embedding)
         h = self.middle2(self.attention(self.middle1(skip2, embedding)), embedding)
         h = _through(self.up2, h + skip2, embedding)
         h = _through(self.up1, self.enlarge(h) + skip1, embedding)
-        return self.head(h)
+        return self.head(h) + self.gain(embedding) * x
 
 
 def _through(blocks: nn.ModuleList, x: Tensor, embedding: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Ho et al., *Denoising Diffusion Probabilistic Models* (2020), arXiv:2006.11239; 
 
 Spec (states t = 0..T, alpha_bar_0 = 1, time t / T):
     x_t  = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps,  eps ~ N(0, I)
+    eps_hat(x_t, t) = F(x_t, t / T), or with F as a velocity sqrt(abar_t) F(x_t, t / T) + sqrt(1 - abar_t) x_t
     loss = mean |eps_hat(x_t, t) - eps|^2,  t ~ uniform 1..T                         (equation 14)
     sample: DDIM over trailing states, clean image clipped to [-1, 1]                (spec.samplers.ddim_sample)
 
@@ -26,7 +27,8 @@ from gen_export.models.recipes import Denoising
 from gen_export.spec import diffusion, schedules
 from gen_runtime.ports import Port
 
-UNET_SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 3)}
+NETS, SCHEDULES, PREDICTIONS = ("unet", "residual"), ("cosine", "linear"), ("v", "eps")
+UNET_SIZES = {"tiny": (32, 1), "small": (48, 1), "base": (128, 3)}
 RESIDUAL_HIDDEN = {"tiny": 16, "small": 64, "base": 128}
 
 
@@ -42,15 +44,20 @@ class DiffusionConfig:
     size: Annotated[Size, "Width and depth of the network."] = "small"
     schedule: Annotated[Literal["cosine", "linear"], "Noise schedule."] = "cosine"
     states: Annotated[int, "T, the number of noise levels."] = 1000
+    predict: Annotated[
+        Literal["v", "eps"] | None, "What the network gives: by default v for the U-Net, eps for the residual net."
+    ] = None
 
     def __post_init__(self) -> None:
-        for name, kinds in (
-            ("net", ("unet", "residual")),
-            ("size", get_args(Size)),
-            ("schedule", ("cosine", "linear")),
-        ):
-            require(getattr(self, name) in kinds, name, f"one of {', '.join(kinds)}", getattr(self, name))
+        choices = {"net": NETS, "size": get_args(Size), "schedule": SCHEDULES, "predict": (*PREDICTIONS, None)}
+        for name, kinds in choices.items():
+            require(getattr(self, name) in kinds, name, f"one of {', '.join(map(str, kinds))}", getattr(self, name))
         require(1 <= self.states <= 100_000, "states", "1 to 100000", self.states)
+
+    @property
+    def velocity(self) -> bool:
+        """Whether the network's output is a velocity."""
+        return (self.predict or ("v" if self.net == "unet" else "eps")) == "v"
 
     def alpha_bars(self) -> np.ndarray:
         """alpha_bar of the states 0..T, float32 (T + 1,)."""
@@ -80,15 +87,20 @@ class Diffusion(Family):
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """Predicted noise of x (B, C, H, W) at states t (B,) or (1,), int64."""
-        return self.net(x, schedules.state_time(t, self.config.states))
+        output = self.net(x, schedules.state_time(t, self.config.states))
+        return diffusion.eps_from_velocity(x, output, self._abar(t)) if self.config.velocity else output
 
     def noising(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t of clean images x0 at states t (B,) with noise eps."""
-        return diffusion.forward_noising(x0, eps, self.abars.index_select(0, t).reshape(-1, 1, 1, 1))
+        return diffusion.forward_noising(x0, eps, self._abar(t))
 
     def objective(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """The loss for given states and noise."""
         return diffusion.epsilon_loss(self.denoise(self.noising(x0, t, eps), t), eps)
+
+    def _abar(self, t: Tensor) -> Tensor:
+        """alpha_bar of states t, (B, 1, 1, 1)."""
+        return self.abars.index_select(0, t).reshape(-1, 1, 1, 1)
 
     def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
         """The loss at random states."""

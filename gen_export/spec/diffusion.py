@@ -29,13 +29,21 @@ def sqrt_nonneg(x: Array) -> Array:
 
 
 def safe_div(x: Array, y: Array) -> Array:
-    """X / (y + 1e-6): an additive guard, which biases every division (`safeDiv`)."""
+    """The quotient x / (y + 1e-6): an additive guard, which biases every division (`safeDiv`)."""
     return x / (y + EPSILON)
 
 
 def forward_noising(x_0: Array, eps: Array, abar_t: Array) -> Array:
     """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps (`qSample`)."""
     return sqrt_nonneg(abar_t) * x_0 + sqrt_nonneg(1.0 - abar_t) * eps
+
+
+def eps_from_velocity(x_t: Array, v: Array, abar_t: Array) -> Array:
+    """The noise sqrt(abar_t) v + sqrt(1 - abar_t) x_t, where v is the velocity sqrt(abar_t) eps - sqrt(1 - abar_t) x_0.
+
+    Salimans & Ho, *Progressive Distillation for Fast Sampling* (2022), arXiv:2202.00512, appendix D.
+    """
+    return sqrt_nonneg(abar_t) * v + sqrt_nonneg(1.0 - abar_t) * x_t
 
 
 def epsilon_loss(eps_hat: Array, eps: Array) -> Array:
@@ -109,5 +117,5 @@ def pf_ode_rhs(x: Array, eps_hat: Array, beta: Array, sigma: Array) -> Array:
 
 
 def euler_step(f: Callable[[Array, Array], Array], x: Array, t: Array, dt: Array) -> Array:
-    """X + dt f(x, t) (`eulerStep`)."""
+    """One step of Euler's method, x + dt f(x, t) (`eulerStep`)."""
     return x + dt * f(x, t)

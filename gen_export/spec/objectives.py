@@ -14,7 +14,7 @@ def mse(predicted: Array, target: Array) -> Array:
 
 
 def weighted_two_term(weight: Array, base: Array, regularizer: Array) -> Array:
-    """Base + weight * regularizer (`weightedTwoTerm`)."""
+    """The sum base + weight * regularizer (`weightedTwoTerm`)."""
     return base + weight * regularizer
 
 

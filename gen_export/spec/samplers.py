@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from gen_export.spec.diffusion import (
     FLOOR,
@@ -47,10 +48,10 @@ def image_ddim_sample(
     postprocess: Callable[[Array], Array] = clip_to_unit,
     start: int | None = None,
 ) -> Array:
-    """Deterministic clipped sampling from image index `start` (default T - 1) to 0 (`reverseDdim`, `reverseDdimFrom`)."""
+    """Deterministic clipped sampling from index `start` (default T - 1) to 0 (`reverseDdim`, `reverseDdimFrom`)."""
     states = len(noisy_abars)
     for i in reversed(range(states if start is None else start + 1)):
-        abar_s = noisy_abars[i - 1] if i else np.ones((), noisy_abars.dtype)
+        abar_s = noisy_abars[i - 1] if i else array_namespace(noisy_abars).ones_like(noisy_abars[0])
         x = image_ddim_step(x, denoise(x, image_time(i, states)), noisy_abars[i], abar_s, floor, postprocess)
     return x
 

@@ -48,12 +48,12 @@ def noisy_alpha_bars(abars: np.ndarray) -> np.ndarray:
 
 
 def state_time(t: Array, states: int) -> Array:
-    """T / T for a state t in 0..T; 0 when T = 0 (`timeOfIndex`)."""
+    """The time t / T of a state t in 0..T; 0 when T = 0 (`timeOfIndex`)."""
     return t / states if states else 0.0 * t
 
 
 def image_time(i: int, states: int) -> float:
-    """I / (T - 1) for an image index i in 0..T-1; 0 when T <= 1 (`ImageDDIM.timeOfIndex`)."""
+    """The time i / (T - 1) of an image index i in 0..T-1; 0 when T <= 1 (`ImageDDIM.timeOfIndex`)."""
     return i / (states - 1) if states > 1 else 0.0
 
 

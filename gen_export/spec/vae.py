@@ -15,7 +15,7 @@ Array = Any
 
 
 def reparameterize(mu: Array, logvar: Array, eps: Array) -> Array:
-    """Z = mu + exp(logvar / 2) eps: normal with mean mu and variance exp(logvar) when eps is standard normal."""
+    """The latent mu + exp(logvar / 2) eps: normal with mean mu and variance exp(logvar) when eps is standard normal."""
     return mu + array_namespace(logvar).exp(0.5 * logvar) * eps
 
 

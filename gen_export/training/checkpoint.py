@@ -4,6 +4,8 @@ The file is written beside its place and renamed, so that a run that is killed l
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gen_export.errors import CheckpointError
+from gen_export.errors import CheckpointError, ConfigError
 from gen_export.models import family_class
 from gen_export.models.family import Family, ImageShape, config_from
 from gen_export.training.settings import TrainSettings
@@ -96,7 +98,7 @@ def _record(path: Path, metadata: dict[str, str]) -> Record:
         document["image"] = ImageShape(**document["image"])
         document["settings"] = TrainSettings(**document["settings"])
         return Record(**document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{path}: expected a checkpoint of gen-export, found other contents ({error})") from error
 
 
@@ -109,11 +111,22 @@ def restore_averaged(path: Path) -> tuple[Record, Family]:
     record, tensors = load(path)
     model = record.build().eval()
     weights = {name.removeprefix("ema."): value for name, value in tensors.items() if name.startswith("ema.")}
-    try:
+    with fitting(path, record):
         model.load_state_dict(weights)
-    except RuntimeError as error:
+    return record, model
+
+
+@contextmanager
+def fitting(path: Path, record: Record) -> Iterator[None]:
+    """Where the tensors of a checkpoint are put into the model of its record.
+
+    Raises:
+        CheckpointError: They do not fit it.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
         detail = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"{locate(path)}: expected the weights of its {record.family}, found others ({detail})"
         ) from error
-    return record, model

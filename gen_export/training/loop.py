@@ -78,14 +78,15 @@ class Trainer:
             for x in self._batches():
                 meter.add(self._step(x))
                 step, last = self.state.step, self.state.step == settings.steps
-                saving = last or stop.is_set() or step % settings.save_every == 0
+                stopping = stop.is_set()  # once a step: a request during what follows waits for the next one
+                saving = last or stopping or step % settings.save_every == 0
                 if saving or step % LOG_EVERY == 0 or step % settings.preview_every == 0:
                     self._report(meter, log, progress)
                 if last or step % settings.preview_every == 0:
                     self._preview(log, progress)
                 if saving:
                     self._save()
-                if stop.is_set() and not last:
+                if stopping and not last:
                     raise RunStoppedError(f"{self.folder}: stopped after step {step}, saved; go on with --resume")
         return self.record
 
@@ -119,6 +120,8 @@ class Trainer:
         self.scaler.scale(losses["loss"]).backward()
         self.scaler.unscale_(state.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip)
+        if self.scaler.is_enabled():
+            norm = norm.nan_to_num(0.0, 0.0, 0.0)  # a step that the scaler skips moves nothing
         self.scaler.step(state.optimizer)
         self.scaler.update()
         state.optimizer.zero_grad(set_to_none=True)
@@ -128,13 +131,11 @@ class Trainer:
 
     def _report(self, meter: Meter, log: Log, progress: TrainProgress) -> None:
         """Write and show the mean losses since the last report; refuse losses that are not numbers."""
-        if not meter.entries:
-            return
         losses, rate, seconds, broken = meter.read()
         if broken is not None:
             saved = self.folder / checkpoint.FILE
             rest = f"the last good checkpoint is {saved}" if saved.exists() else "no checkpoint was saved yet"
-            raise TrainingError(f"step {broken}: expected a finite loss, found {losses['loss']}; {rest}")
+            raise TrainingError(f"{broken}; {rest}")
         self.record = replace(self.record, seconds=self.record.seconds + seconds)
         lr = self.settings.lr_at(self.state.step - 1)
         log.write(

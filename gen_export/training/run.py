@@ -86,7 +86,8 @@ def resume(name: str, folder: Path, device: torch.device) -> Record:
     if images.fingerprint() != record.data["fingerprint"]:
         raise CheckpointError(f"{folder}: expected the images it was trained on, found others at {opening['source']}")
     trainer = Trainer(record, images, held_out, folder, device)
-    trainer.state.restore(tensors, record.step)
+    with checkpoint.fitting(folder, record):
+        trainer.state.restore(tensors, record.step)
     return trainer.run()
 
 

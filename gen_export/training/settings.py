@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from gen_export.models.family import require
 
@@ -48,6 +48,9 @@ class TrainSettings:
             self.weight_decay,
         )
         require(0 <= self.ema < 1, "ema", "at least 0 and below 1", self.ema)
+        require(-(2**63) <= self.seed < 2**64, "seed", "a number of 64 bits", self.seed)
+        kinds = (None, *get_args(Precision))
+        require(self.precision in kinds, "precision", f"one of {', '.join(kinds[1:])}", self.precision)
 
     def lr_at(self, step: int) -> float:
         """Learning rate of step 0..steps-1: linear warm-up, then half a cosine towards 0."""

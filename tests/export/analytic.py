@@ -1,6 +1,6 @@
 """Networks whose answers are known, as ONNX text, and how the tests build and run small graphs.
 
-For data N(mean, variance I) the best denoiser, the clean image it implies and the flow are closed forms.
+For data N(mean, variance I) the best denoiser is a closed form.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,12 +36,6 @@ class GaussianData:
         """E[eps | x_t = x], float64."""
         gain, shift = self.tables()
         return gain[t] * (x - shift[t] * self.mean)
-
-    def flow(self, x: np.ndarray, t: int, s: int) -> np.ndarray:
-        """Where the probability flow takes x from state t to s: the same number of standard deviations from the mean."""
-        a = self.abars.astype(np.float64)
-        spread = a * self.variance + 1.0 - a
-        return np.sqrt(a[s]) * self.mean + np.sqrt(spread[s] / spread[t]) * (x - np.sqrt(a[t]) * self.mean)
 
     def tables(self) -> tuple[np.ndarray, np.ndarray]:
         """`gain` and `shift` of eps_hat = gain[t] (x - shift[t] mean), float64."""
@@ -93,17 +87,21 @@ def graph_of(
     compute: Callable[..., GraphArray | Sequence[GraphArray]],
     inputs: Mapping[str, np.ndarray],
     opset: int = 18,
+    shape: Sequence[int | str] | None = None,
 ) -> ir.Model:
-    """The model that `compute` records when it is called with inputs like these; outputs y0, y1, ..."""
+    """The model that `compute` records when it is called with inputs like these; outputs y0, y1, ...
+
+    The outputs' shapes are inferred, or `shape` where they cannot be, as behind a Loop.
+    """
     with recording("small", opset) as graph:
         arrays = [graph_input(name, value.dtype, value.shape) for name, value in inputs.items()]
         results = compute(*arrays)
         for i, result in enumerate(results if isinstance(results, list | tuple) else [results]):
-            result.value.name = f"y{i}"
+            result.value.name, result.value.shape = f"y{i}", shape and ir.Shape(shape)
             graph.outputs.append(result.value)
     model = ir.Model(graph, ir_version=OPSETS[opset])
     NameFixPass()(model)
-    return model
+    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), strict_mode=True))
 
 
 def session(model: ir.Model | bytes, threads: int = 1) -> onnxruntime.InferenceSession:

@@ -1,0 +1,80 @@
+"""The command `export`: a checkpoint to checked files."""
+
+import json
+import sys
+
+import onnx
+import pytest
+import torch
+
+from gen_export import cli
+from gen_export.training import checkpoint, run
+from gen_export.training.settings import TrainSettings
+from gen_runtime import load
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs `main` with these words; returns the exit code, the output and the error output."""
+
+    def invoke(*words):
+        monkeypatch.setattr(sys, "argv", ["gen-export", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def trained(dots, tmp_path_factory):
+    """The folder of a short run of the diffusion family."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = TrainSettings(steps=4, batch_size=4, preview_every=4)
+    config = {"size": "tiny", "net": "residual", "states": 20}
+    run.start("diffusion", config, settings, str(dots), None, False, folder, torch.device("cpu"))
+    return folder
+
+
+def test_a_checkpoint_is_exported_where_and_as_told(call, trained, tmp_path):
+    words = ("--out", tmp_path / "models", "--name", "tiny", "--opset", 21, "--unroll", 2)
+    code, out, _ = call("export", trained / checkpoint.FILE, *words)
+    path = tmp_path / "models" / "tiny.onnx"
+
+    assert code == 0
+    assert out.endswith(f"{path}: try  gen-export sample {path} --seed 7\n")
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "tiny.denoise.onnx",
+        "tiny.noising.onnx",
+        "tiny.objective.onnx",
+        "tiny.onnx",
+        "tiny.sample_from_noise.onnx",
+        "tiny.step.onnx",
+    ]
+    assert onnx.load(path).opset_import[0].version == 21
+    assert "Loop" not in [node.op_type for node in onnx.load(path).graph.node]
+    card = load(path, device="cpu").card
+    assert (card.training["steps"], card.data["name"]) == (4, "dots")
+    assert str(trained) not in json.dumps(card.text)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--opset", "17"), "--opset: expected 18 to 23, found 17"),
+        (("--unroll", "21"), "--unroll: expected 1 to 20 steps, found 21"),
+    ],
+)
+def test_an_option_out_of_range_is_one_line(call, trained, words, line):
+    assert call("export", trained, *words) == (2, "", f"gen-export: {line}\n")
+
+
+def test_a_folder_without_a_run_is_one_line_that_names_the_file(call, tmp_path):
+    code, _, err = call("export", tmp_path)
+
+    assert code == 2
+    assert err.startswith(f"gen-export: {tmp_path / checkpoint.FILE}: expected a checkpoint")
+    assert err.count("\n") == 1
