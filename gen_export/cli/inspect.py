@@ -88,17 +88,13 @@ def _parity(card: "Card") -> "Table":
     )
 
 
-def _table(
-    title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], show_header: bool = True
-) -> "Table":
+def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], show_header: bool = True) -> "Table":
     """A table whose cells are taken literally: they come from a file and may hold markup or escapes."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(_printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header
-    )
+    table = Table(title=Text(_printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header)
     for column in columns:
         table.add_column(Text(_printable(column)), overflow="fold")
     for row in rows:

@@ -37,9 +37,7 @@ class Device(StrEnum):
 File = Annotated[Path, typer.Argument(metavar="FILE", help="An exported .onnx file.")]
 Ppm = Annotated[Path | None, typer.Option(help="Write the images as a grid, PPM.")]
 Png = Annotated[Path | None, typer.Option(help="Write the images as a grid, PNG.")]
-Npy = Annotated[
-    Path | None, typer.Option(help="Write the images as a uint8 array: count, height, width, channels.")
-]
+Npy = Annotated[Path | None, typer.Option(help="Write the images as a uint8 array: count, height, width, channels.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,7 @@ def sample(
 
 def encode(
     file: File,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images; cropped to the file's size.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images; cropped to the file's size.")],
     out: Annotated[Path, typer.Option(help="The .npz file to write: one array an output.")],
 ) -> None:
     """Encode images into codes, with the file's encoder.
@@ -140,9 +136,7 @@ def encode(
 
 def decode(
     file: File,
-    codes: Annotated[
-        Path, typer.Argument(metavar="CODES", help="A .npy array, or an .npz that encode wrote.")
-    ],
+    codes: Annotated[Path, typer.Argument(metavar="CODES", help="A .npy array, or an .npz that encode wrote.")],
     ppm: Ppm = None,
     png: Png = None,
     npy: Npy = None,
@@ -228,9 +222,7 @@ def _read_codes(path: Path, port: str) -> "np.ndarray":
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _BROKEN as error:
-        raise DataError(
-            f"{path}: expected a .npy or .npz file of numbers, found a broken or another one"
-        ) from error
+        raise DataError(f"{path}: expected a .npy or .npz file of numbers, found a broken or another one") from error
     if isinstance(found, str):
         raise DataError(f"{path}: expected an array named {port}, found {found}")
     return found

@@ -2,7 +2,8 @@
 
 A call is compared at batch sizes other than the traced one. A trajectory is compared twice: *teacher-forced*, each
 step from torch's state, which shows the error one step makes; and *free-running*, each from the file's own state,
-which shows what becomes of it.
+which shows what becomes of it. Free-running errors of a network that is not contractive grow without bound, so a
+file is refused for what a call or a short run shows, and a whole run is only recorded.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,9 @@ import numpy as np
 import torch
 
 from gen_export.errors import ExportError
-from gen_export.export.samplers import SAMPLE
+from gen_export.export.samplers import FROM_NOISE, SAMPLE
 from gen_export.models.family import Family, Graph
-from gen_export.models.recipes import Denoising
+from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.diffusion import ddim_sigma, image_ddim_mean
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.schedules import trailing_state
@@ -28,6 +29,11 @@ LARGEST_RELATIVE_ERROR = 1e-5
 ROUNDING = 1e-6
 TRAJECTORY_SAMPLES = 4
 SAMPLE_SEED = 7
+# A loop of two steps: the first divides by sqrt(alpha_bar_T), which turns float32 rounding into up to a level or two.
+SHORT_RUN = 2
+LARGEST_LEVELS = 2
+LARGEST_SHARE_APART = 0.03
+LARGEST_STEP_ERROR = 1e-3  # a grey level is 2 / 255
 
 
 def call_parity(family: Family, graph: Graph, exported: RuntimeGraph) -> list[dict[str, Any]]:
@@ -78,28 +84,47 @@ def _apart(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> dict[
     return {"max_abs": float(np.abs(a - b).max()), "rel_l2": float(difference / norm if norm else difference)}
 
 
-def sample_parity(family: Family, exported: RuntimeGraph, **options: float) -> dict[str, Any]:
-    """Bytes of the sampler against torch's for the same seed; `options` are those the file has fixed."""
+def sample_parity(family: Family, sampler: RuntimeGraph, **options: int) -> dict[str, Any]:
+    """Bytes of the sampler against torch's for the same seed and options."""
     expected = picture(family, SAMPLE_SEED, TRAJECTORY_SAMPLES, **options)
-    return {"graph": SAMPLE, "batch": TRAJECTORY_SAMPLES, **bytes_apart(_seeded_images(exported), expected)}
+    found = _seeded_images(sampler, **options)
+    return {"graph": SAMPLE, "batch": TRAJECTORY_SAMPLES, **options, **bytes_apart(found, expected)}
 
 
-def unrolled_parity(exported: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[str, Any]:
-    """Bytes of an unrolled sampler against those of the loop it unrolls.
+def sibling_parity(recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, unroll: int | None) -> dict[str, Any]:
+    """Bytes of the sampler that is given the noise against those of the one that draws it."""
+    draws = [
+        sample_normals(SAMPLE_SEED, np.arange(TRAJECTORY_SAMPLES), draw, recipe.noise_shape)
+        for draw in range(1 + (unroll or 0))
+    ]
+    noise = {"noise": draws[0], "step_noise": np.stack(draws[1:])} if unroll else {"noise": draws[0]}
+    apart = bytes_apart(sibling.execute(noise)["images"], _seeded_images(sampler))
+    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **apart}
 
-    Raises:
-        ExportError: They are more than one level apart anywhere.
-    """
-    apart = bytes_apart(_seeded_images(exported), _seeded_images(loop, steps=np.array(steps)))
-    if apart["max_levels"] > 1:
-        raise ExportError(
-            f"sample: expected the loop's images, found them {apart['max_levels']} levels apart; not kept"
-        )
+
+def loop_parity(sampler: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[str, Any]:
+    """Bytes of an unrolled sampler against those of the loop it unrolls."""
+    apart = bytes_apart(_seeded_images(sampler), _seeded_images(loop, steps=steps))
     return {"graph": SAMPLE, "against": "loop", "batch": TRAJECTORY_SAMPLES, **apart}
 
 
-def _seeded_images(sampler: RuntimeGraph, **options: np.ndarray) -> np.ndarray:
-    return sampler.execute({"seed": np.array(SAMPLE_SEED), "count": np.array(TRAJECTORY_SAMPLES), **options})["images"]
+def require_same_images(row: dict[str, Any]) -> dict[str, Any]:
+    """The row of a comparison in which rounding has had no room to grow.
+
+    Raises:
+        ExportError: The images are further apart than rounding explains.
+    """
+    if row["max_levels"] > LARGEST_LEVELS or row["pixels_apart"] > LARGEST_SHARE_APART:
+        raise ExportError(
+            f"{row['graph']}: expected the images of {row.get('against', 'torch')} within {LARGEST_LEVELS} levels,"
+            f" found {row['pixels_apart']:.1%} of values apart, by up to {row['max_levels']}; the file is not kept"
+        )
+    return row
+
+
+def _seeded_images(sampler: RuntimeGraph, **options: int) -> np.ndarray:
+    inputs = {"seed": SAMPLE_SEED, "count": TRAJECTORY_SAMPLES, **options}
+    return sampler.execute({name: np.array(value) for name, value in inputs.items()})["images"]
 
 
 def bytes_apart(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
@@ -126,3 +151,17 @@ def trajectory_parity(family: Family, recipe: Denoising, step: RuntimeGraph) -> 
         forced.append(float(np.abs(taught - x.numpy()).max()))
         free.append(float(np.abs(own - x.numpy()).max()))
     return {"steps": recipe.steps, "teacher_forced_max_abs": forced, "free_running_max_abs": free}
+
+
+def require_small_steps(trajectory: dict[str, Any]) -> dict[str, Any]:
+    """The trajectory, if every teacher-forced step is within an eighth of a grey level.
+
+    Raises:
+        ExportError: A step is further from torch's.
+    """
+    worst = max(trajectory["teacher_forced_max_abs"])
+    if not worst <= LARGEST_STEP_ERROR:
+        raise ExportError(
+            f"step: expected torch's states within {LARGEST_STEP_ERROR:g}, found one {worst:.1e} off; it is not kept"
+        )
+    return trajectory

@@ -14,7 +14,7 @@ import gen_export
 from gen_export.errors import ExportError
 from gen_export.export import metadata, parity
 from gen_export.export.metadata import Document
-from gen_export.export.samplers import SAMPLE, STEP, SUMMARIES, Built, build_samplers
+from gen_export.export.samplers import FROM_NOISE, SAMPLE, STEP, SUMMARIES, Built, build_samplers
 from gen_export.export.tracing import trace
 from gen_export.models.family import Family, Graph
 from gen_export.models.recipes import Denoising
@@ -169,18 +169,31 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
             rows += found
             say(f"{drafts.final(name).name}: within {max(row['rel_l2'] for row in found):.1e} of torch")
     rows += _compare_sampler(family, drafts, unroll)
-    recipe = family.recipe()
-    trajectory = parity.trajectory_parity(family, recipe, drafts.open(STEP)) if isinstance(recipe, Denoising) else None
-    drafts.add(SAMPLE, parity=rows, trajectory=trajectory)
+    drafts.add(SAMPLE, parity=rows, trajectory=_compare_steps(family, drafts))
     apart = f"{rows[-1]['pixels_apart']:.2%} of values apart, at most {rows[-1]['max_levels']} of 255 levels"
     say(f"{drafts.final(SAMPLE).name}: {apart}")
 
 
 def _compare_sampler(family: Family, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
-    """The sampler against torch, and where it is unrolled, against the loop."""
-    sampler = drafts.open(SAMPLE)
-    if unroll is None:
-        return [parity.sample_parity(family, sampler)]
-    loop = drafts.open(LOOP)
-    against_loop = parity.unrolled_parity(sampler, loop, unroll)
-    return [against_loop, parity.sample_parity(family, sampler, steps=unroll)]
+    """The sampler against torch, its sibling and the loop it may unroll; the whole default run last."""
+    recipe, sampler = family.recipe(), drafts.open(SAMPLE)
+    looping = drafts.open(LOOP) if unroll else sampler
+    exact = [parity.sibling_parity(recipe, sampler, drafts.open(FROM_NOISE), unroll)]
+    if unroll:
+        exact.append(parity.loop_parity(sampler, looping, unroll))
+    if isinstance(recipe, Denoising):
+        exact.append(parity.sample_parity(family, looping, steps=min(parity.SHORT_RUN, recipe.states)))
+    whole = parity.sample_parity(family, looping, **({"steps": unroll} if unroll else {}))
+    if not isinstance(recipe, Denoising):
+        exact.append(whole)
+    for row in exact:
+        parity.require_same_images(row)
+    return exact if whole in exact else [*exact, whole]
+
+
+def _compare_steps(family: Family, drafts: _Drafts) -> dict[str, Any] | None:
+    """The steps of a sampler that loops against torch's; None for one that does not."""
+    recipe = family.recipe()
+    if not isinstance(recipe, Denoising):
+        return None
+    return parity.require_small_steps(parity.trajectory_parity(family, recipe, drafts.open(STEP)))

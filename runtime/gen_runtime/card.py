@@ -122,9 +122,7 @@ def _document(text: str, source: str) -> dict[str, Any]:
     if type(version) is not int or version < 1:
         raise FileError(f"{source}: its card has no version, expected {VERSION}")
     if version > VERSION:
-        raise FileError(
-            f"{source}: its card has version {version}, this package reads up to {VERSION}: upgrade it"
-        )
+        raise FileError(f"{source}: its card has version {version}, this package reads up to {VERSION}: upgrade it")
     return document
 
 
@@ -145,7 +143,7 @@ def _section(value: object) -> dict[str, Any] | None:
     return None if value is None else _of(dict, value)
 
 
-def _of(kind: type, value: Any) -> Any:  # noqa: ANN401
+def _of(kind: type, value: Any) -> Any:
     """The value, if it is of the kind."""
     if not isinstance(value, kind):
         raise TypeError(f"expected {kind.__name__}, found {value!r:.80}")

@@ -27,7 +27,7 @@ class Graph:
         self.device: UsedDevice = device
         self._session = session
 
-    def __call__(self, *values: Any, **named: Any) -> Array | dict[str, Array]:  # noqa: ANN401
+    def __call__(self, *values: Any, **named: Any) -> Array | dict[str, Array]:
         """Runs on values given in the order of the inputs or by name; returns what `run` returns.
 
         Raises:

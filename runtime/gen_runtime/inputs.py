@@ -53,21 +53,18 @@ def fits(port: Port, shape: tuple[int, ...], axes: dict[str, int]) -> bool:
     if len(shape) != len(port.shape) or 0 in shape:
         return False
     expected = (
-        axes.setdefault(axis, n) if isinstance(axis, str) else axis
-        for axis, n in zip(port.shape, shape, strict=True)
+        axes.setdefault(axis, n) if isinstance(axis, str) else axis for axis, n in zip(port.shape, shape, strict=True)
     )
     return tuple(expected) == shape
 
 
 def shape_text(port: Port, axes: Mapping[str, int]) -> str:
     """The port's shape with the free axes' known sizes: `[batch=2, 1, 28, 28]`."""
-    sizes = (
-        f"{axis}={axes[axis]}" if isinstance(axis, str) and axis in axes else f"{axis}" for axis in port.shape
-    )
+    sizes = (f"{axis}={axes[axis]}" if isinstance(axis, str) and axis in axes else f"{axis}" for axis in port.shape)
     return f"[{', '.join(sizes)}]"
 
 
-def _as_array(graph: str, port: Port, value: Any) -> Array:  # noqa: ANN401
+def _as_array(graph: str, port: Port, value: Any) -> Array:
     """The value as an array of the port's dtype, finite and within its range."""
     label = f"{graph}: {port.name}"
     try:

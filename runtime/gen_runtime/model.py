@@ -113,7 +113,7 @@ class Model:
         first: int = 0,
         batch: int = 64,
         progress: Progress | None = None,
-        **inputs: Any,  # noqa: ANN401
+        **inputs: Any,
     ) -> Image:
         """Draws images, uint8 [count, H, W, C].
 
@@ -146,7 +146,7 @@ class Model:
         seed: int = 0,
         first: int = 0,
         batch: int = 64,
-        **inputs: Any,  # noqa: ANN401
+        **inputs: Any,
     ) -> Iterator[Image]:
         """Draws the images of `sample` batch by batch, uint8 [at most batch, H, W, C] each.
 
@@ -175,7 +175,7 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {str(self.path)!r} ({self.card.family}: {', '.join(self.graphs)}) on {self.device}>"
 
-    def _call(self, name: str, *values: Any, **named: Any) -> Array | dict[str, Array]:  # noqa: ANN401
+    def _call(self, name: str, *values: Any, **named: Any) -> Array | dict[str, Array]:
         return self.graph(name)(*values, **named)
 
     def _open_part(self, name: str, path: Path) -> Graph:

@@ -39,16 +39,12 @@ class Port:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
             raise ValueError(f"a port's name must be an identifier, found {self.name!r}")
         if self.dtype not in DTYPES:
-            raise ValueError(
-                f"port {self.name}: dtype must be one of {', '.join(DTYPES)}, found {self.dtype!r}"
-            )
+            raise ValueError(f"port {self.name}: dtype must be one of {', '.join(DTYPES)}, found {self.dtype!r}")
         if not all(_is_axis(axis) for axis in self.shape):
             raise ValueError(f"port {self.name}: shape must hold sizes and names, found {list(self.shape)}")
         for field in ("minimum", "maximum", "default"):
             if not _is_bound(getattr(self, field)):
-                raise ValueError(
-                    f"port {self.name}: {field} must be a finite number, found {getattr(self, field)!r}"
-                )
+                raise ValueError(f"port {self.name}: {field} must be a finite number, found {getattr(self, field)!r}")
         if not (isinstance(self.description, str) and isinstance(self.optional, bool)):
             raise ValueError(f"port {self.name}: description must be text and optional true or false")
 

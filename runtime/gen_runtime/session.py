@@ -76,7 +76,7 @@ def _on_cuda(path: Path, threads: int | None) -> Session:
     return session
 
 
-def _preload(ort: Any) -> str:  # noqa: ANN401
+def _preload(ort: Any) -> str:
     """Loads the CUDA libraries of the Python packages, and returns the first complaint in brackets, if any.
 
     ONNX Runtime prints its complaints to standard output, which belongs to the caller.

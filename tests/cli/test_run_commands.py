@@ -76,9 +76,7 @@ def test_sample_writes_a_png_named_after_the_file_and_says_where(invoke, tiny, t
 
 
 def test_sample_writes_every_file_asked_for_and_no_other(invoke, tiny, tmp_path):
-    output = invoke(
-        "sample", tiny, "--count", 3, "--seed", -7, "--ppm", "a.ppm", "--png", "b/b.png", "--npy", "c.npy"
-    )
+    output = invoke("sample", tiny, "--count", 3, "--seed", -7, "--ppm", "a.ppm", "--png", "b/b.png", "--npy", "c.npy")
 
     assert output == "3 images of 4x5, seed -7: a.ppm, b/b.png, c.npy\n"
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["a.ppm", "b.png", "c.npy"]
@@ -109,9 +107,7 @@ def test_sample_passes_the_files_own_inputs_on(invoke, tiny, tmp_path):
         "--npy",
         "a.npy",
     )
-    invoke(
-        "sample", tiny, "--count", 5, "--first", 9, "--set", "steps=3", "--set", "eta=0.25", "--npy", "b.npy"
-    )
+    invoke("sample", tiny, "--count", 5, "--first", 9, "--set", "steps=3", "--set", "eta=0.25", "--npy", "b.npy")
 
     expected = files.expected(5, seed=0, first=9, steps=3, eta=0.25)
     assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
@@ -120,9 +116,7 @@ def test_sample_passes_the_files_own_inputs_on(invoke, tiny, tmp_path):
 
 @pytest.mark.parametrize("name", ["batch", "progress", "colour"])
 def test_sample_refuses_an_input_that_the_file_has_not(invoke, tiny, name):
-    with pytest.raises(
-        PortError, match=f"sample has no input '{name}': it takes seed, count, first, steps, eta"
-    ):
+    with pytest.raises(PortError, match=f"sample has no input '{name}': it takes seed, count, first, steps, eta"):
         invoke("sample", tiny, "--set", f"{name}=1")
 
 
@@ -278,9 +272,7 @@ def test_decode_names_codes_that_cannot_be_read(invoke, tiny, tmp_path, write, m
         invoke("decode", tiny, "codes.npz")
 
 
-@pytest.mark.parametrize(
-    "codes", [np.zeros((0, 2)), np.zeros((3, 4)), np.zeros(()), np.zeros((2, 2), np.int64)]
-)
+@pytest.mark.parametrize("codes", [np.zeros((0, 2)), np.zeros((3, 4)), np.zeros(()), np.zeros((2, 2), np.int64)])
 def test_decode_refuses_codes_of_another_kind(invoke, tiny, tmp_path, codes):
     np.save(tmp_path / "codes.npy", codes)
 
@@ -313,16 +305,12 @@ def test_inspect_tells_which_parts_are_missing(invoke, tiny, tmp_path):
 
 
 def test_inspect_gives_the_raw_document(invoke, tiny):
-    assert json.loads(invoke("inspect", tiny, "--json")) == files.card(
-        "sample", ("encode", "decode", "denoise")
-    )
+    assert json.loads(invoke("inspect", tiny, "--json")) == files.card("sample", ("encode", "decode", "denoise"))
 
 
 def test_inspect_shows_a_hostile_summary_as_plain_text(invoke, tmp_path):
     summary = "[bold]x[/bold] \x1b[31mred\x1b[0m [/oops]"
-    path = files.write(
-        tmp_path / "a.onnx", files.text("sample"), files.card("sample", summary=summary, parity=[])
-    )
+    path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample", summary=summary, parity=[]))
 
     output = invoke("inspect", path)
 
@@ -345,9 +333,7 @@ def test_long_lists_and_nested_values_are_shortened():
 
 def test_the_commands_import_nothing_heavy_until_they_run():
     code = "import sys, gen_export.cli.run, gen_export.cli.inspect; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert not {name.partition(".")[0] for name in modules} & {"onnxruntime", "numpy", "PIL", "torch", "onnx"}
 

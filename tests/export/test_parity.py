@@ -86,26 +86,42 @@ def test_bytes_are_compared_without_wrapping_around():
     assert parity.bytes_apart(found, expected) == {"max_levels": 255, "pixels_apart": 0.75}
 
 
-@pytest.mark.parametrize(("levels", "kept"), [(0, True), (1, True), (2, False)])
-def test_an_unrolled_sampler_may_be_one_level_from_its_loop(levels, kept):
-    def images(value):
-        return answering(lambda **inputs: {"images": np.full((4, 2, 2, 1), value, np.uint8)})
-
+@pytest.mark.parametrize(
+    ("row", "kept"),
+    [
+        ({"max_levels": 0, "pixels_apart": 0.0}, True),
+        ({"max_levels": 2, "pixels_apart": 0.03}, True),
+        ({"max_levels": 3, "pixels_apart": 0.0001}, False),
+        ({"max_levels": 1, "pixels_apart": 0.031}, False),
+    ],
+)
+def test_images_may_differ_by_two_levels_on_three_values_in_a_hundred(row, kept):
+    row = {"graph": "sample", "against": "loop", **row}
     if kept:
-        row = parity.unrolled_parity(images(10), images(10 + levels), 3)
-        assert (row["max_levels"], row["against"]) == (levels, "loop")
+        assert parity.require_same_images(row) is row
     else:
-        with pytest.raises(ExportError, match="sample: expected the loop's images, found them 2 levels apart"):
-            parity.unrolled_parity(images(10), images(10 + levels), 3)
+        with pytest.raises(ExportError, match="sample: expected the images of loop within 2 levels, found"):
+            parity.require_same_images(row)
 
 
 def test_the_loop_is_asked_for_the_steps_that_were_unrolled():
     asked = {}
     images = {"images": np.zeros((4, 2, 2, 1), np.uint8)}
     loop = answering(lambda **inputs: asked.update(inputs) or images)
-    parity.unrolled_parity(answering(lambda **_: images), loop, 13)
+    row = parity.loop_parity(answering(lambda **_: images), loop, 13)
 
     assert (int(asked["steps"]), int(asked["seed"]), int(asked["count"])) == (13, 7, 4)
+    assert (row["max_levels"], row["against"]) == (0, "loop")
+
+
+@pytest.mark.parametrize(("worst", "kept"), [(1e-3, True), (1.1e-3, False), (float("nan"), False)])
+def test_a_step_may_be_off_by_an_eighth_of_a_grey_level(worst, kept):
+    trajectory = {"teacher_forced_max_abs": [worst, 1e-9], "free_running_max_abs": [1.0, 1.0]}
+    if kept:
+        assert parity.require_small_steps(trajectory) is trajectory
+    else:
+        with pytest.raises(ExportError, match=r"step: expected torch's states within 0\.001, found one"):
+            parity.require_small_steps(trajectory)
 
 
 def test_a_trajectory_shows_the_error_of_each_step_and_what_becomes_of_it(build_family):

@@ -127,13 +127,14 @@ def test_only_files_that_draw_noise_name_its_scheme(exported, name):
 @every_family
 def test_the_recorded_parity_is_within_1e_5_at_batches_other_than_the_traced_one(exported, name):
     rows = document(exported(name))["parity"]
-    calls = [row for row in rows if row["graph"] != "sample"]
-    (sampled,) = [row for row in rows if row["graph"] == "sample"]
+    calls = [row for row in rows if "rel_l2" in row]
+    sampled = [row for row in rows if "max_levels" in row]
 
     assert {row["batch"] for row in calls} == {1, 3, 8}
     assert {row["graph"] for row in calls} == set(PARTS[name]) - {"sample_from_noise", "step"}
     assert all(0 <= row["rel_l2"] <= 1e-5 or row["max_abs"] <= 1e-6 for row in calls)
-    assert sampled["max_levels"] <= 1
+    assert {row["graph"] for row in sampled} == {"sample", "sample_from_noise"}
+    assert all(row["max_levels"] <= 1 for row in sampled)
     for row in calls:
         assert row in document(exported(name).with_name(f"{name}.{row['graph']}.onnx"))["parity"]
 
@@ -302,13 +303,13 @@ def test_opset_23_is_written_and_draws_torchs_images(build_family, about, tmp_pa
 
 def test_an_unrolled_sampler_has_no_loop_and_draws_the_loops_images(export, model):
     path = export("diffusion", unroll=3)[0]
-    row = document(path)["parity"][-2]
+    (row,) = [row for row in document(path)["parity"] if row.get("against") == "loop"]
 
     for file in (path, path.with_name("model.sample_from_noise.onnx")):
         assert {"Loop", "If", "Scan"}.isdisjoint(node.op_type for node in nodes(onnx.load(file).graph))
         assert "steps" not in [port["name"] for port in document(file)["inputs"]]
     assert not path.with_name("model.loop.onnx").exists()
-    assert (row["graph"], row["against"]) == ("sample", "loop")
+    assert row["graph"] == "sample"
     assert row["max_levels"] <= 1
     unrolled = load(path, device="cpu")
     for eta in (0.0, 1.0):
@@ -382,6 +383,33 @@ def test_a_graph_with_other_weights_than_torchs_is_refused_and_nothing_is_kept(
 ):
     monkeypatch.setattr(writer, "trace", perturbed(traced, part))
     with pytest.raises(ExportError, match=f"^{part}: expected torch's outputs within 1e-05 relative"):
+        export(name)
+
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def corrupted(build, wrong):
+    """`build_samplers` whose sampler of this name draws normals of half the variance."""
+
+    def built(recipe, network, image, unroll=None):
+        samplers = build(recipe, network, image, unroll)
+        for sampler in samplers:
+            if sampler.name == wrong:
+                scale = next(v for v in sampler.model.graph.initializers.values() if near(v, -2.0))
+                scale.const_value = ir.tensor(np.asarray(-1.0, scale.dtype.numpy()), name=scale.name)
+        return samplers
+
+    return built
+
+
+def near(value, number):
+    return value.const_value.size == 1 and value.const_value.numpy().item() == number
+
+
+@pytest.mark.parametrize("name", ["vae", "diffusion"])
+def test_a_sampler_with_other_noise_than_its_sibling_is_refused(export, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(writer, "build_samplers", corrupted(writer.build_samplers, "sample"))
+    with pytest.raises(ExportError, match="sample_from_noise: expected the images of sample within 2 levels"):
         export(name)
 
     assert list((tmp_path / "out").iterdir()) == []

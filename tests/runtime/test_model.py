@@ -111,9 +111,7 @@ def test_outputs_are_the_callers_own(model):
 
 
 def test_an_unknown_graph_is_refused_with_the_declared_ones(model):
-    with pytest.raises(
-        GraphError, match=r"tiny\.onnx has no graph 'dance': it has sample, encode, decode, denoise"
-    ):
+    with pytest.raises(GraphError, match=r"tiny\.onnx has no graph 'dance': it has sample, encode, decode, denoise"):
         model.dance()
 
     assert not hasattr(model, "dance")
@@ -164,9 +162,7 @@ def test_a_part_is_opened_once_by_many_threads(tiny, monkeypatch):
     model = load(tiny, device="cpu", threads=1)
     opened = []
     real = model_module.open_graph
-    monkeypatch.setattr(
-        model_module, "open_graph", lambda path, *rest: opened.append(path) or real(path, *rest)
-    )
+    monkeypatch.setattr(model_module, "open_graph", lambda path, *rest: opened.append(path) or real(path, *rest))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: model.decode([[0.0, 0.0]]), range(16)))

@@ -30,9 +30,7 @@ def test_all_names_are_there_in_alphabetical_order():
 
 
 def test_the_error_tree_is_drawn_whole():
-    classes = [
-        c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.GenRuntimeError)
-    ]
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.GenRuntimeError)]
 
     for error in classes:
         assert error.__name__ in errors.__doc__
@@ -40,9 +38,7 @@ def test_the_error_tree_is_drawn_whole():
 
 def test_the_import_brings_numpy_alone():
     code = "import sys, gen_runtime; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     loaded = {name.partition(".")[0] for name in modules}
     assert "numpy" in loaded
