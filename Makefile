@@ -21,7 +21,8 @@ setup: .venv/ready
 
 demo: .venv/ready .venv-runtime/ready
 	rm -rf runs/demo
-	$(BIN)/gen-export train diffusion --data sprites --size tiny --steps 3000 --preview-every 500 --out runs/demo
+	$(BIN)/gen-export train diffusion --data sprites --size tiny --steps 4000 --batch-size 32 \
+		--lr 0.002 --preview-every 1000 --out runs/demo
 	@echo "Sampling from an environment without torch:"
 	.venv-runtime/bin/gen-export sample runs/demo/diffusion.onnx --seed 7 --count 36 --ppm runs/demo/out.ppm --png runs/demo/out.png
 

@@ -139,8 +139,8 @@ def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None
     else:
         config = {field.name: values[field.name] for field in fields(cls.Config)}
         settings = TrainSettings(**{field.name: values[field.name] for field in fields(TrainSettings)})
-        source = (values["data"], values["image_size"], values["strict"])
-        run.start(cls.name, config, settings, *source, folder, device)
+        source = run.Source(values["data"], values["image_size"], values["strict"])
+        run.start(cls.name, config, settings, source, folder, device)
     record, model = restore_averaged(folder)
     write(model, record, folder, cls.name)
 

@@ -1,8 +1,9 @@
 """A whole run: data and options to a trained folder, or a stopped folder to its end."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,40 +16,49 @@ from gen_export.training.checkpoint import Record
 from gen_export.training.loop import Trainer
 from gen_export.training.settings import TrainSettings
 
-Opened = tuple[ImageSet, ImageSet]
+PARTS: tuple[Literal["train"], Literal["test"]] = ("train", "test")
 
 
-def open_both(source: str, image_size: int | None, strict: bool) -> Opened:
-    """The training images and those held out.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How to open the images to train on, again when a run is resumed.
 
-    Raises:
-        DataError: The source cannot be read.
+    Attributes:
+        source: A set's name, a file or a folder.
+        image_size: Side that a folder's images are cropped to.
+        strict: Whether a bad image is an error.
     """
-    train, test = (open_data(source, part, size=image_size, strict=strict) for part in ("train", "test"))
-    return train, test
 
+    source: str
+    image_size: int | None = None
+    strict: bool = False
 
-def describe(source: str, image_size: int | None, strict: bool, images: ImageSet) -> dict[str, Any]:
-    """The section `data` of a record: how to open the set again, and how to know it."""
-    return {
-        "source": source,
-        "image_size": image_size,
-        "strict": strict,
-        "name": images.name,
-        "images": len(images),
-        "image_shape": list(images.image_shape),
-        "label_names": list(images.label_names),
-        "fingerprint": images.fingerprint(),
-    }
+    def open(self) -> tuple[ImageSet, ImageSet]:
+        """The training images and those held out.
+
+        Raises:
+            DataError: The source cannot be read.
+        """
+        train, test = (open_data(self.source, p, size=self.image_size, strict=self.strict) for p in PARTS)
+        return train, test
+
+    def describe(self, images: ImageSet) -> dict[str, Any]:
+        """The section `data` of a record: how to open the set again, and how to know it."""
+        return {
+            **asdict(self),
+            "name": images.name,
+            "images": len(images),
+            "image_shape": list(images.image_shape),
+            "label_names": list(images.label_names),
+            "fingerprint": images.fingerprint(),
+        }
 
 
 def start(
     name: str,
     config: Mapping[str, Any],
     settings: TrainSettings,
-    source: str,
-    image_size: int | None,
-    strict: bool,
+    source: Source,
     folder: Path,
     device: torch.device,
 ) -> Record:
@@ -63,10 +73,10 @@ def start(
     config_from(family_class(name).Config, config)
     if (folder / checkpoint.FILE).exists():
         raise CheckpointError(f"{folder}: expected a new folder, found a run in it; --resume goes on with it")
-    images, held_out = open_both(source, image_size, strict)
+    images, held_out = source.open()
     height, width, channels = images.image_shape
-    data = describe(source, image_size, strict, images)
-    record = Record(name, dict(config), ImageShape(channels, height, width), settings, data)
+    shape = ImageShape(channels, height, width)
+    record = Record(name, dict(config), shape, settings, source.describe(images))
     return Trainer(record, images, held_out, folder, device).run()
 
 
@@ -81,10 +91,10 @@ def resume(name: str, folder: Path, device: torch.device) -> Record:
     record, tensors = checkpoint.load(folder)
     if record.family != name:
         raise CheckpointError(f"{folder}: expected a run of {name}, found one of {record.family}")
-    opening = {key: record.data[key] for key in ("source", "image_size", "strict")}
-    images, held_out = open_both(**opening)
+    source = Source(**{field.name: record.data[field.name] for field in fields(Source)})
+    images, held_out = source.open()
     if images.fingerprint() != record.data["fingerprint"]:
-        raise CheckpointError(f"{folder}: expected the images it was trained on, found others at {opening['source']}")
+        raise CheckpointError(f"{folder}: expected the images it was trained on, found others at {source.source}")
     trainer = Trainer(record, images, held_out, folder, device)
     with checkpoint.fitting(folder, record):
         trainer.state.restore(tensors, record.step)

@@ -35,7 +35,7 @@ def trained(dots, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     settings = TrainSettings(steps=4, batch_size=4, preview_every=4)
     config = {"size": "tiny", "net": "residual", "states": 20}
-    run.start("diffusion", config, settings, str(dots), None, False, folder, torch.device("cpu"))
+    run.start("diffusion", config, settings, run.Source(str(dots)), folder, torch.device("cpu"))
     return folder
 
 

@@ -23,7 +23,7 @@ def train(dots: Path, tmp_path: Path) -> Callable[..., Record]:
     def start(name: str = "diffusion", folder: Path | None = None, **settings: Any) -> Record:
         folder = folder or tmp_path / "run"
         return run.start(
-            name, OPTIONS[name], TrainSettings(**{**SHORT, **settings}), str(dots), None, False, folder, CPU
+            name, OPTIONS[name], TrainSettings(**{**SHORT, **settings}), run.Source(str(dots)), folder, CPU
         )
 
     return start

@@ -280,7 +280,7 @@ def test_a_run_does_not_start_over_another(train, folder):
 
 def test_a_refused_option_of_the_model_leaves_no_folder(dots, folder):
     with pytest.raises(ConfigError, match=r"^latent: "):
-        run.start("vae", {"latent": 0}, TrainSettings(), str(dots), None, False, folder, CPU)
+        run.start("vae", {"latent": 0}, TrainSettings(), run.Source(str(dots)), folder, CPU)
 
     assert not folder.exists()
 
@@ -387,7 +387,7 @@ def test_a_short_run_on_cuda_trains_and_exports(dots, tmp_path, name, precision)
 
     settings = TrainSettings(steps=20, batch_size=8, save_every=10, preview_every=10, precision=precision)
     config = {"size": "tiny", **({"states": 60} if name == "diffusion" else {"latent": 4})}
-    run.start(name, config, settings, str(dots), None, False, tmp_path, torch.device("cuda"))
+    run.start(name, config, settings, run.Source(str(dots)), tmp_path, torch.device("cuda"))
     record, family = checkpoint.restore_averaged(tmp_path)
 
     assert all(torch.isfinite(value).all() for value in family.state_dict().values())
@@ -402,7 +402,7 @@ def test_a_compiled_run_on_cuda_trains_as_the_plain_one(dots, tmp_path):
         settings = TrainSettings(steps=20, batch_size=8, preview_every=20, compile=compile_losses, precision="float32")
         folder = tmp_path / str(compile_losses)
         config = {"size": "tiny", "states": 60}
-        run.start("diffusion", config, settings, str(dots), None, False, folder, torch.device("cuda"))
+        run.start("diffusion", config, settings, run.Source(str(dots)), folder, torch.device("cuda"))
         losses.append(log_of(folder)[0]["loss"])
 
     assert losses[0] == pytest.approx(losses[1], rel=0.05)

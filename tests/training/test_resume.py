@@ -49,7 +49,7 @@ def stopped(run_python, name, folder, number):
 
 def straight(name, folder):
     """The same run, never stopped."""
-    run.start(name, CONFIG[name], TrainSettings(**SETTINGS), "sprites", None, False, folder, CPU)
+    run.start(name, CONFIG[name], TrainSettings(**SETTINGS), run.Source("sprites"), folder, CPU)
     return checkpoint.load(folder)
 
 
