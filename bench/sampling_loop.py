@@ -16,10 +16,10 @@ import numpy as np
 import onnxruntime
 
 import gen_runtime
+from gen_export.models.diffusion import DiffusionConfig
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
 from gen_export.spec.samplers import ddim_sample
-from gen_export.spec.schedules import alpha_bars, cosine_betas
 
 
 def cpu_seconds(run: Callable[[], object]) -> float:
@@ -44,8 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = gen_runtime.load(arguments.file, threads=1)
     denoiser = onnxruntime.InferenceSession(model.part_path("denoise"), _one_thread())
-    schedule, image = model.card.schedule or {}, model.card.image
-    abars = alpha_bars(cosine_betas(schedule["states"])).astype(np.float32)
+    abars, image = DiffusionConfig(**model.card.config or {}).alpha_bars(), model.card.image
     for batch in (1, 8):
 
         def python_loop(batch: int = batch) -> np.ndarray:

@@ -72,7 +72,7 @@ def _line(error: Exception) -> str | None:
 
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        return extra and f"{error.name} is not installed: pip install 'gen-export[{extra}]'"
-    if isinstance(error, GenExportError | GenRuntimeError | OSError):
-        return " ".join(str(error).split())
+        return extra and f"{error.name} is not installed: pip install 'gen-export[cpu,{extra}]'"
+    if isinstance(error, GenExportError | GenRuntimeError | OSError | MemoryError):
+        return " ".join(str(error).split()) or "out of memory"
     return None

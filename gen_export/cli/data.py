@@ -13,7 +13,7 @@ Source = Annotated[
 ]
 Part = Annotated[
     Literal["train", "test", "all"],
-    typer.Option(help="The official part; where there is none, nine images in ten, the tenth, or all."),
+    typer.Option(help="Where a set has parts of its own, train or test; elsewhere nine in ten, the tenth, or all."),
 ]
 Size = Annotated[
     int | None,

@@ -20,14 +20,18 @@ def export(
     opset: Annotated[int, typer.Option(help="ONNX opset, 18 to 23.")] = 18,
     unroll: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Write N fixed steps instead of a loop, as CUDA graphs ask for."),
+        typer.Option(metavar="N", help="Write N fixed steps in a row, for runtimes without loops."),
     ] = None,
 ) -> None:
     """Write a trained model as ONNX files, each compared with torch before it is kept.
 
     Example: gen-export export runs/diffusion --out models --opset 21
     """
+    from gen_export.errors import ExportError
     from gen_export.training.checkpoint import locate, restore_averaged
+
+    if name is not None and (not name or name != Path(name).name):
+        raise ExportError(f"--name: expected the stem of a file without folders, found {name!r}")
 
     record, model = restore_averaged(checkpoint)
     folder = out or locate(checkpoint).parent

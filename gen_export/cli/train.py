@@ -22,7 +22,10 @@ RUN_OPTIONS = {
         "sprites",
     ),
     "out": (Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/FAMILY.")], None),
-    "resume": (Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")], False),
+    "resume": (
+        Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder and its options.")],
+        False,
+    ),
     "image_size": (
         Annotated[int | None, typer.Option(help="Side that a folder's images are cropped to.")],
         None,
@@ -31,7 +34,7 @@ RUN_OPTIONS = {
     "device": (Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")], Device.auto),
     "cuda": (Annotated[bool, typer.Option("--cuda", help="The same as --device cuda.")], False),
 }
-WITH_RESUME = ("out", "resume", "device", "cuda")
+WITH_RESUME = ("data", "out", "resume", "device", "cuda")
 
 
 class FamilyCommand(TyperCommand):
@@ -135,7 +138,7 @@ def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None
     folder = values["out"] or Path("runs") / cls.name
     if values["resume"]:
         _refuse_with_resume(given)
-        run.resume(cls.name, folder, device)
+        run.resume(cls.name, folder, device, values["data"] if "data" in given else None)
     else:
         config = {field.name: values[field.name] for field in fields(cls.Config)}
         settings = TrainSettings(**{field.name: values[field.name] for field in fields(TrainSettings)})

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 NAMES = ("sprites", "cifar10", "mnist", "fashion-mnist")
+LARGEST_SIDE = 4096
 SPRITES = {"train": 20_000, "test": 2_000}
 
 
@@ -64,8 +65,8 @@ def open_data(
     Raises:
         DataError: The source is missing, broken, empty or of no known format, or `size` does not apply to it.
     """
-    if size is not None and size < 1:
-        raise DataError(f"{source}: expected a size of at least 1 pixel, found {size}")
+    if size is not None and not 1 <= size <= LARGEST_SIDE:
+        raise DataError(f"{source}: expected a size of 1 to {LARGEST_SIDE} pixels, found {size}")
     path = Path(source)
     if source in NAMES:
         images = _open_named(str(source), part)

@@ -227,15 +227,22 @@ def loop(
 
 
 def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
-    """The nodes of a model applied to these inputs, its weights as initializers of the graph being recorded."""
+    """The nodes of a model applied to these inputs, its weights as initializers of the graph being recorded.
+
+    A model that is inlined again into the same graph shares the weights that are already there.
+    """
     target, source = _recording.get(), model.clone().graph
     for port, array in zip(source.inputs, inputs, strict=True):
         ir.convenience.replace_all_uses_with(port, array.value)
-    prefix = f"{source.name or 'part'}_{target.num_nodes()}"
+    prefix = f"{source.name}_{target.num_nodes()}"
     for name, weight in list(source.initializers.items()):
         del source.initializers[name]
-        weight.name = f"{prefix}/{name}"
-        target.register_initializer(weight)
+        shared = target.initializers.get(f"{source.name}/{name}")
+        if shared is not None and shared.const_value is weight.const_value:
+            ir.convenience.replace_all_uses_with(weight, shared)
+        else:
+            weight.name = f"{source.name}/{name}" if shared is None else f"{prefix}/{name}"
+            target.register_initializer(weight)
     outputs = list(source.outputs)
     source.outputs.clear()
     nodes = list(source)

@@ -6,7 +6,7 @@ which shows what becomes of it. Free-running errors of a network that is not con
 file is refused for what a call or a short run shows, and a whole run is only recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from gen_export.errors import ExportError
 from gen_export.export.samplers import FROM_NOISE, SAMPLE
 from gen_export.models.family import Family, Graph
 from gen_export.models.recipes import Denoising, Recipe
-from gen_export.spec.diffusion import ddim_sigma, image_ddim_mean
+from gen_export.spec.diffusion import image_ddim_law
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.schedules import trailing_state
 from gen_export.training.preview import batch_call, picture
@@ -31,6 +31,7 @@ TRAJECTORY_SAMPLES = 4
 SAMPLE_SEED = 7
 # A loop of two steps: the first divides by sqrt(alpha_bar_T), which turns float32 rounding into up to a level or two.
 SHORT_RUN = 2
+ETAS = (0.0, 1.0)
 LARGEST_LEVELS = 2
 LARGEST_SHARE_APART = 0.03
 LARGEST_STEP_ERROR = 1e-3  # a grey level is 2 / 255
@@ -84,22 +85,25 @@ def _apart(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> dict[
     return {"max_abs": float(np.abs(a - b).max()), "rel_l2": float(difference / norm if norm else difference)}
 
 
-def sample_parity(family: Family, sampler: RuntimeGraph, **options: int) -> dict[str, Any]:
+def sample_parity(family: Family, sampler: RuntimeGraph, **options: float) -> dict[str, Any]:
     """Bytes of the sampler against torch's for the same seed and options."""
     expected = picture(family, SAMPLE_SEED, TRAJECTORY_SAMPLES, **options)
     found = _seeded_images(sampler, **options)
     return {"graph": SAMPLE, "batch": TRAJECTORY_SAMPLES, **options, **bytes_apart(found, expected)}
 
 
-def sibling_parity(recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, unroll: int | None) -> dict[str, Any]:
-    """Bytes of the sampler that is given the noise against those of the one that draws it."""
-    draws = [
+def sibling_parity(
+    recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, draws: int, **options: float
+) -> dict[str, Any]:
+    """Bytes of the sampler that is given the noise, of so many steps, against those of the one that draws it."""
+    noise = [
         sample_normals(SAMPLE_SEED, np.arange(TRAJECTORY_SAMPLES), draw, recipe.noise_shape)
-        for draw in range(1 + (unroll or 0))
+        for draw in range(1 + draws)
     ]
-    noise = {"noise": draws[0], "step_noise": np.stack(draws[1:])} if unroll else {"noise": draws[0]}
-    apart = bytes_apart(sibling.execute(noise)["images"], _seeded_images(sampler))
-    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **apart}
+    given = {"noise": noise[0], "step_noise": np.stack(noise[1:])} if draws else {"noise": noise[0]}
+    found = sibling.execute({**given, **_arrays(options)})["images"]
+    apart = bytes_apart(found, _seeded_images(sampler, **options))
+    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **options, **apart}
 
 
 def loop_parity(sampler: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[str, Any]:
@@ -108,23 +112,29 @@ def loop_parity(sampler: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[s
     return {"graph": SAMPLE, "against": "loop", "batch": TRAJECTORY_SAMPLES, **apart}
 
 
-def require_same_images(row: dict[str, Any]) -> dict[str, Any]:
-    """The row of a comparison in which rounding has had no room to grow.
+def require_same_images(*rows: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of comparisons in which rounding has had no room to grow.
 
     Raises:
         ExportError: The images are further apart than rounding explains.
     """
-    if row["max_levels"] > LARGEST_LEVELS or row["pixels_apart"] > LARGEST_SHARE_APART:
-        raise ExportError(
-            f"{row['graph']}: expected the images of {row.get('against', 'torch')} within {LARGEST_LEVELS} levels,"
-            f" found {row['pixels_apart']:.1%} of values apart, by up to {row['max_levels']}; the file is not kept"
-        )
-    return row
+    for row in rows:
+        if row["max_levels"] > LARGEST_LEVELS or row["pixels_apart"] > LARGEST_SHARE_APART:
+            raise ExportError(
+                f"{row['graph']}: expected the images of {row.get('against', 'torch')} within {LARGEST_LEVELS} levels,"
+                f" found {row['pixels_apart']:.1%} of values apart, by up to {row['max_levels']}; the file is not kept"
+            )
+    return list(rows)
 
 
-def _seeded_images(sampler: RuntimeGraph, **options: int) -> np.ndarray:
-    inputs = {"seed": SAMPLE_SEED, "count": TRAJECTORY_SAMPLES, **options}
-    return sampler.execute({name: np.array(value) for name, value in inputs.items()})["images"]
+def _seeded_images(sampler: RuntimeGraph, **options: float) -> np.ndarray:
+    return sampler.execute(_arrays({"seed": SAMPLE_SEED, "count": TRAJECTORY_SAMPLES, **options}))["images"]
+
+
+def _arrays(options: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Options as a graph takes them: whole numbers int64, others float32."""
+    kinds = {int: np.int64, float: np.float32}
+    return {name: np.array(value, kinds[type(value)]) for name, value in options.items()}
 
 
 def bytes_apart(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
@@ -146,8 +156,7 @@ def trajectory_parity(family: Family, recipe: Denoising, step: RuntimeGraph) -> 
         levels = {"t": np.array(t), "s": np.array(s)}
         taught = step.execute({"x": np.ascontiguousarray(x.numpy()), **levels})["x_s"]
         own = step.execute({"x": own, **levels})["x_s"]
-        sigma = ddim_sigma(table[t], table[s], 0.0)
-        x = image_ddim_mean(x, denoise(x, t), table[t], table[s], sigma)
+        x, _ = image_ddim_law(x, denoise(x, t), table[t], table[s], 0.0)
         forced.append(float(np.abs(taught - x.numpy()).max()))
         free.append(float(np.abs(own - x.numpy()).max()))
     return {"steps": recipe.steps, "teacher_forced_max_abs": forced, "free_running_max_abs": free}

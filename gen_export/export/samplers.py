@@ -25,7 +25,7 @@ from gen_export.export.graph_arrays import (
     recording,
 )
 from gen_export.models.recipes import Denoising, OneShot, Recipe
-from gen_export.spec.diffusion import ddim_sigma, image_ddim_mean
+from gen_export.spec.diffusion import image_ddim_law
 from gen_export.spec.noise import normals, sample_keys
 from gen_export.spec.pixels import to_bytes
 from gen_export.spec.schedules import trailing_state
@@ -144,8 +144,7 @@ def _mean_and_sigma(
     table = constant(recipe.alpha_bars)
     abar_t, abar_s = table[t], table[s]
     (eps_hat,) = inline(network, x, t)
-    sigma = ddim_sigma(abar_t, abar_s, eta)
-    return image_ddim_mean(x, eps_hat, abar_t, abar_s, sigma), sigma
+    return image_ddim_law(x, eps_hat, abar_t, abar_s, eta)
 
 
 def _add_noise(mean: GraphArray, sigma: GraphArray, eta: GraphArray, fresh: Callable[[], GraphArray]) -> GraphArray:
@@ -156,10 +155,10 @@ def _add_noise(mean: GraphArray, sigma: GraphArray, eta: GraphArray, fresh: Call
 def _build_step(recipe: Denoising, network: ir.Model) -> Built:
     """One step as a graph of its own: x, t, s, eta and the noise z in, x_s out."""
     shape = ("batch", *recipe.noise_shape)
-    states = [
-        Port(name, "int64", (), f"noise level {role}", 0, recipe.states)
-        for name, role in (("t", "of x"), ("s", "to go to, below t"))
-    ]
+    states = (
+        Port("t", "int64", (), "noise level of x", 1, recipe.states),
+        Port("s", "int64", (), "noise level to go to, below t", 0, recipe.states - 1),
+    )
     ports = (
         Port("x", "float32", shape, "noised images"),
         *states,
@@ -228,6 +227,6 @@ def _option_ports(recipe: Recipe) -> tuple[Port, ...]:
         return ()
     steps, eta = recipe.options.values()
     return (
-        Port("steps", "int64", (), "number of denoising steps", 0, recipe.states, default=steps, optional=True),
+        Port("steps", "int64", (), "number of denoising steps", 1, recipe.states, default=steps, optional=True),
         Port("eta", "float32", (), "fresh noise: 0 none .. 1 ancestral", 0, 1, default=eta, optional=True),
     )

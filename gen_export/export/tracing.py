@@ -79,7 +79,7 @@ def _group_norm(  # noqa: ANN202 - values of the graph being traced
     eps: float = 1e-5,
     cudnn: bool = True,
 ):
-    """Group normalisation in five nodes at any opset; torch's own translation takes fifteen."""
+    """Group normalisation in eight nodes at any opset; torch's own translation takes fifteen."""
     flat = op.Reshape(x, op.Constant(value_ints=[0, groups, -1]))
     ones, zeros = op.Constant(value_floats=[1.0] * groups), op.Constant(value_floats=[0.0] * groups)
     normal = op.Reshape(op.InstanceNormalization(flat, ones, zeros, epsilon=eps), op.Shape(x))

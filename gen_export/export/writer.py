@@ -107,8 +107,13 @@ class _Drafts:
         return open_graph(self.draft(name), "cpu", None)
 
     def keep(self) -> list[Path]:
-        """Give the drafts their names, but for the loop that an unrolled sampler was only compared with."""
-        return [self.draft(name).replace(self.final(name)) for name in self.models if name != LOOP]
+        """Give the drafts their names, the sampler last: it is new only when all its parts are.
+
+        The loop that an unrolled sampler was compared with is no part of it.
+        """
+        names = [name for name in self.models if name != LOOP]
+        paths = [self.draft(name).replace(self.final(name)) for name in reversed(names)]
+        return paths[::-1]
 
     def discard(self) -> None:
         """Remove what is still a draft."""
@@ -176,19 +181,21 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
 
 def _compare_sampler(family: Family, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
     """The sampler against torch, its sibling and the loop it may unroll; the whole default run last."""
-    recipe, sampler = family.recipe(), drafts.open(SAMPLE)
-    looping = drafts.open(LOOP) if unroll else sampler
-    exact = [parity.sibling_parity(recipe, sampler, drafts.open(FROM_NOISE), unroll)]
-    if unroll:
-        exact.append(parity.loop_parity(sampler, looping, unroll))
-    if isinstance(recipe, Denoising):
-        exact.append(parity.sample_parity(family, looping, steps=min(parity.SHORT_RUN, recipe.states)))
-    whole = parity.sample_parity(family, looping, **({"steps": unroll} if unroll else {}))
+    recipe, sampler, sibling = family.recipe(), drafts.open(SAMPLE), drafts.open(FROM_NOISE)
     if not isinstance(recipe, Denoising):
-        exact.append(whole)
-    for row in exact:
-        parity.require_same_images(row)
-    return exact if whole in exact else [*exact, whole]
+        return parity.require_same_images(
+            parity.sibling_parity(recipe, sampler, sibling, draws=0), parity.sample_parity(family, sampler)
+        )
+    looping = drafts.open(LOOP) if unroll else sampler
+    short = min(parity.SHORT_RUN, recipe.states)
+    fixed = {} if unroll else {"steps": short}
+    exact = [
+        *(parity.sibling_parity(recipe, sampler, sibling, unroll or short, eta=eta, **fixed) for eta in parity.ETAS),
+        *(parity.sample_parity(family, looping, steps=short, eta=eta) for eta in parity.ETAS),
+        *([parity.loop_parity(sampler, looping, unroll)] if unroll else []),
+    ]
+    whole = parity.sample_parity(family, looping, steps=unroll or recipe.steps)
+    return [*parity.require_same_images(*exact), whole]
 
 
 def _compare_steps(family: Family, drafts: _Drafts) -> dict[str, Any] | None:

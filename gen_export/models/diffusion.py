@@ -52,7 +52,8 @@ class DiffusionConfig:
         choices = {"net": NETS, "size": get_args(Size), "schedule": SCHEDULES, "predict": (*PREDICTIONS, None)}
         for name, kinds in choices.items():
             require(getattr(self, name) in kinds, name, f"one of {', '.join(map(str, kinds))}", getattr(self, name))
-        require(1 <= self.states <= 100_000, "states", "1 to 100000", self.states)
+        # Beyond, alpha_bar_T is so small that the first step only amplifies float32 rounding, to whole grey levels.
+        require(1 <= self.states <= 4000, "states", "1 to 4000", self.states)
 
     @property
     def velocity(self) -> bool:
@@ -127,5 +128,6 @@ class Diffusion(Family):
         return Denoising(self.image.chw, self.config.alpha_bars(), min(50, self.config.states))
 
     def schedule(self) -> dict[str, Any]:
-        """Kind, number of states and prediction type."""
-        return {"kind": self.config.schedule, "states": self.config.states, "predicts": "eps"}
+        """Kind, number of states, what `denoise` gives, and what the network inside it gives."""
+        inside = "v" if self.config.velocity else "eps"
+        return {"kind": self.config.schedule, "states": self.config.states, "predicts": "eps", "network": inside}

@@ -15,6 +15,7 @@ from gen_export.models.recipes import Recipe
 from gen_runtime.ports import Port
 
 Size = Literal["tiny", "small", "base"]
+LARGEST_SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,11 @@ class ImageShape:
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
             raise ConfigError(f"image: expected 1 or 3 channels, found {self.channels}")
-        if self.height < 8 or self.width < 8 or self.height % 4 or self.width % 4:
+        sides = (self.height, self.width)
+        if min(sides) < 4 or max(sides) > LARGEST_SIDE or self.height % 4 or self.width % 4:
             raise ConfigError(
-                f"image: expected a height and width of at least 8 and multiples of 4, found {self.height}x{self.width}"
+                f"image: expected a height and width that are multiples of 4 up to {LARGEST_SIDE},"
+                f" found {self.height}x{self.width}"
                 " (an image folder takes --image-size)"
             )
 

@@ -111,6 +111,12 @@ def image_ddim_mean(x_t: Array, eps_hat: Array, abar_t: Array, abar_s: Array, si
     return sqrt_nonneg(abar_s) * image_x0(x_t, eps_hat, abar_t) + direction * eps_hat
 
 
+def image_ddim_law(x_t: Array, eps_hat: Array, abar_t: Array, abar_s: Array, eta: Array) -> tuple[Array, Array]:
+    """The normal law of the step from t to s: its mean, and the scale of its noise (DDIM, equations 12 and 16)."""
+    sigma = ddim_sigma(abar_t, abar_s, eta)
+    return image_ddim_mean(x_t, eps_hat, abar_t, abar_s, sigma), sigma
+
+
 def pf_ode_rhs(x: Array, eps_hat: Array, beta: Array, sigma: Array) -> Array:
     """dx/dt of the probability flow: -beta x / 2 + (beta / (sigma + 1e-6)) eps_hat / 2 (`pfOdeRhs`, corrected form)."""
     return -0.5 * beta * x + 0.5 * safe_div(beta, sigma) * eps_hat

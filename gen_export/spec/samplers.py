@@ -9,11 +9,10 @@ from array_api_compat import array_namespace
 from gen_export.spec.diffusion import (
     FLOOR,
     clip_to_unit,
-    ddim_sigma,
     euler_step,
     guarded_ddim_step,
     guarded_ddpm_step,
-    image_ddim_mean,
+    image_ddim_law,
     image_ddim_step,
     pf_ode_rhs,
 )
@@ -83,7 +82,6 @@ def ddim_sample(
     states = len(abars) - 1
     for j in range(steps):
         t, s = trailing_state(j, steps, states), trailing_state(j + 1, steps, states)
-        sigma = ddim_sigma(abars[t], abars[s], eta)
-        x = image_ddim_mean(x, denoise(x, t), abars[t], abars[s], sigma)
-        x = x + sigma * noise(j + 1) if eta > 0 else x
+        mean, sigma = image_ddim_law(x, denoise(x, t), abars[t], abars[s], eta)
+        x = mean + sigma * noise(j + 1) if eta > 0 else mean
     return x

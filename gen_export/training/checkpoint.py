@@ -38,6 +38,7 @@ class Record:
         step: Finished steps.
         seconds: Time spent training, in all.
         held_out: Last losses on held-out images.
+        scaler: State of the loss scale, with float16.
     """
 
     family: str
@@ -48,6 +49,7 @@ class Record:
     step: int = 0
     seconds: float = 0.0
     held_out: dict[str, float] | None = None
+    scaler: dict[str, float] | None = None
 
     def build(self) -> Family:
         """A model of this record's family with fresh weights, seeded by its settings."""
@@ -57,11 +59,19 @@ class Record:
 
 
 def save(folder: Path, record: Record, tensors: dict[str, Tensor]) -> Path:
-    """Write the folder's checkpoint, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the folder's checkpoint, whole or not at all.
+
+    Raises:
+        CheckpointError: It cannot be written; the one before it is still there.
+    """
     path, draft = folder / FILE, folder / f"{FILE}.draft"
-    save_file(tensors, draft, metadata={KEY: json.dumps({"version": VERSION, **asdict(record)})})
-    draft.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, draft, metadata={KEY: json.dumps({"version": VERSION, **asdict(record)})})
+        draft.replace(path)
+    except (SafetensorError, OSError) as error:
+        draft.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written ({error}); the last one is kept") from error
     return path
 
 

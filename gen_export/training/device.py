@@ -1,6 +1,10 @@
 """Where a run computes, and in which arithmetic."""
 
+import warnings
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from gen_export.errors import TrainingError
 
@@ -23,3 +27,16 @@ def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
     if name is None:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return getattr(torch, name)
+
+
+def compiled(losses: Callable[..., dict[str, Tensor]], device: torch.device) -> Callable[..., dict[str, Tensor]]:
+    """The losses through torch.compile.
+
+    Raises:
+        TrainingError: The device is not CUDA, where alone it is known to pay.
+    """
+    if device.type != "cuda":
+        raise TrainingError(f"--compile: expected an NVIDIA GPU to compile for, found {device.type}; leave it out")
+    # The cached function is array_api_compat's look-up of a namespace, which has no side effects.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
+    return torch.compile(losses)

@@ -19,7 +19,7 @@ class Log:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / FILE
-        kept = [line for line in read_lines(self.path) if json.loads(line)["step"] <= step]
+        kept = [line for line in read_lines(self.path) if _step(line) <= step]
         with atomic(self.path) as file:
             file.write("".join(f"{line}\n" for line in kept).encode())
 
@@ -33,4 +33,12 @@ def read_lines(path: Path) -> list[str]:
     """The whole lines of a log; none when there is no log. A line cut short by a kill is left out."""
     if not path.exists():
         return []
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+
+
+def _step(line: str) -> float:
+    """The step of an entry; infinite for a line that is none, so that it is dropped."""
+    try:
+        return float(json.loads(line)["step"])
+    except (KeyError, TypeError, ValueError):
+        return float("inf")

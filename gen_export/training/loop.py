@@ -4,7 +4,7 @@ The batch and the noise of a step are functions of (seed, step), so a resumed ru
 never stopped: bit for bit on the CPU.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from gen_export.models.family import Family
 from gen_export.spec.pixels import from_bytes
 from gen_export.training import checkpoint
 from gen_export.training.checkpoint import Record
-from gen_export.training.device import pick_precision
+from gen_export.training.device import compiled, pick_precision
 from gen_export.training.log import Log
 from gen_export.training.meter import Meter
 from gen_export.training.preview import picture
@@ -57,17 +57,29 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == torch.float16)
         self.rng = torch.Generator(device)
         model = self.state.model
-        self.losses: Callable[..., dict[str, Tensor]] = (
-            torch.compile(model.losses) if self.settings.compile else model.losses
-        )
+        self.losses = compiled(model.losses, device) if self.settings.compile else model.losses
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back the tensors that the record's checkpoint holds."""
+        self.state.restore(tensors, self.record.step)
+        if self.record.scaler:
+            self.scaler.load_state_dict(self.record.scaler)
 
     def run(self) -> Record:
         """Train to the last step; return the final record.
 
         Raises:
-            TrainingError: The loss is not a number.
+            TrainingError: The loss is not a number, or the device's memory is too small.
             RunStoppedError: Ctrl-C or a request to terminate; the checkpoint holds the last finished step.
         """
+        try:
+            return self._train()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            size = self.settings.batch_size
+            raise TrainingError(f"--batch-size {size}: does not fit the memory of {self.device}; try less") from error
+
+    def _train(self) -> Record:
+        """Step, report, save and preview in turn."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log, settings = Log(self.folder, self.state.step), self.settings
         with (
@@ -82,9 +94,11 @@ class Trainer:
                 saving = last or stopping or step % settings.save_every == 0
                 if saving or step % LOG_EVERY == 0 or step % settings.preview_every == 0:
                     self._report(meter, log, progress)
+                if saving:
+                    self._save()
                 if last or step % settings.preview_every == 0:
                     self._preview(log, progress)
-                if saving:
+                if last:
                     self._save()
                 if stopping and not last:
                     raise RunStoppedError(f"{self.folder}: stopped after step {step}, saved; go on with --resume")
@@ -161,12 +175,17 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out_losses(self, family: Family) -> dict[str, float]:
-        """Losses of up to 512 held-out images, always with the same noise."""
-        count = min(HELD_OUT_IMAGES, len(self.held_out))
-        x = self._to_device(self.held_out.images(np.arange(count)))
+        """Mean losses of up to 512 held-out images in batches, always with the same noise."""
+        count, size = min(HELD_OUT_IMAGES, len(self.held_out)), self.settings.batch_size
         self.rng.manual_seed(step_seed(self.settings.seed, 0))
-        return {name: value.item() for name, value in family.losses(x, self.rng).items()}
+        sums: dict[str, float] = {}
+        for at in range(0, count, size):
+            x = self._to_device(self.held_out.images(np.arange(at, min(at + size, count))))
+            for name, value in family.losses(x, self.rng).items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(x)
+        return {name: total / count for name, total in sums.items()}
 
     def _save(self) -> None:
-        self.record = replace(self.record, step=self.state.step)
+        scaler = self.scaler.state_dict() or None
+        self.record = replace(self.record, step=self.state.step, scaler=scaler)
         checkpoint.save(self.folder, self.record, self.state.tensors())

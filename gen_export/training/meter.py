@@ -1,4 +1,4 @@
-"""Losses between two reports, kept on the device so that no step waits for them."""
+"""What a run measures between two reports."""
 
 import math
 import time

@@ -1,6 +1,5 @@
 """What a person sees while a run trains: a bar on a terminal, a line now and then elsewhere."""
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +43,3 @@ class TrainProgress:
     def say(self, line: str) -> None:
         """Print one line above the bar."""
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-Say = Callable[[str], None]

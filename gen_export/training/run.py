@@ -1,7 +1,7 @@
 """A whole run: data and options to a trained folder, or a stopped folder to its end."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,8 +80,14 @@ def start(
     return Trainer(record, images, held_out, folder, device).run()
 
 
-def resume(name: str, folder: Path, device: torch.device) -> Record:
+def resume(name: str, folder: Path, device: torch.device, moved: str | None = None) -> Record:
     """Go on with the run in a folder from its last checkpoint.
+
+    Args:
+        name: Its family.
+        folder: The run's folder.
+        device: Where to compute.
+        moved: Where the same images are now, if not where they were.
 
     Raises:
         CheckpointError: There is no run, it is of another family, or its data has changed.
@@ -92,12 +98,13 @@ def resume(name: str, folder: Path, device: torch.device) -> Record:
     if record.family != name:
         raise CheckpointError(f"{folder}: expected a run of {name}, found one of {record.family}")
     source = Source(**{field.name: record.data[field.name] for field in fields(Source)})
+    source = source if moved is None else replace(source, source=moved)
     images, held_out = source.open()
     if images.fingerprint() != record.data["fingerprint"]:
         raise CheckpointError(f"{folder}: expected the images it was trained on, found others at {source.source}")
     trainer = Trainer(record, images, held_out, folder, device)
     with checkpoint.fitting(folder, record):
-        trainer.state.restore(tensors, record.step)
+        trainer.restore(tensors)
     return trainer.run()
 
 

@@ -1,6 +1,6 @@
 """What training changes: the weights, their average and the optimiser, and how these become named tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -13,11 +13,16 @@ from gen_export.models.family import Family
 from gen_export.training.settings import TrainSettings
 
 
-def ema_update(decay: float):  # noqa: ANN201 - the closure's type is torch's own
-    """Exponential averaging whose decay warms up as (1 + n) / (10 + n), so that early weights are forgotten."""
+def ema_update(decay: float, count: Callable[[], int]):  # noqa: ANN201 - the closure's type is torch's own
+    """Exponential averaging whose decay warms up as (1 + n) / (10 + n), so that early weights are forgotten.
 
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        weight = 1.0 - min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+    Args:
+        decay: Largest decay.
+        count: Tells n, the updates so far. torch's own count is on the device: to read it would wait for every step.
+    """
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
+        weight = 1.0 - min(decay, (1.0 + count()) / (10.0 + count()))
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             list(averaged), list(current), weight
         )
@@ -37,7 +42,7 @@ class TrainState:
 
     def __init__(self, model: Family, settings: TrainSettings, device: torch.device) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
-        self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(settings.ema))
+        self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(settings.ema, lambda: self.step))
         self.optimizer = AdamW(
             self.model.parameters(),
             lr=settings.lr,
@@ -63,13 +68,19 @@ class TrainState:
         self.model.load_state_dict(_under("model.", tensors))
         self.ema.module.load_state_dict(_under("ema.", tensors))
         self.ema.n_averaged.fill_(step)
+        parameters = list(self.model.parameters())
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer.", tensors).items():
             index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
+            moments.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = step
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the parameter's memory layout, which fused AdamW takes for granted; its step counter as it is."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,6 +13,8 @@ from gen_runtime.errors import FileError
 def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Opens `<path>.draft` for writing, makes its folders, and renames it to `path` on success.
 
+    What is no regular file, a device or a pipe, is written as it is.
+
     Raises:
         FileError: It cannot be written; what was at `path` before is still there, and no draft is.
     """
@@ -20,6 +22,10 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     draft = target.with_name(target.name + ".draft")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():  # /dev/stdout, a pipe: a rename would replace it; a folder says so
+            with target.open("wb") as file:
+                yield file
+            return
         with _removed_on_error(draft), draft.open("wb") as file:
             yield file
         draft.replace(target)

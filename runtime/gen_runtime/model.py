@@ -18,6 +18,7 @@ from gen_runtime.inputs import Array
 from gen_runtime.session import Device, UsedDevice
 
 _INT64_MAX = 2**63 - 1
+LARGEST_RESULT = 2**33
 
 Progress = Callable[[int, int], None]
 """Called with the images done and the images in all, after each batch."""
@@ -131,6 +132,11 @@ class Model:
             GraphError: The file declares no graph `sample`.
             PortError: An input is unknown or not what its port says.
         """
+        shape = self.card.image
+        most = LARGEST_RESULT // (shape.height * shape.width * shape.channels)
+        count = _positive("count", count)
+        if count > most:
+            raise PortError(f"sample: count: expected at most {most}, found {count}: draw more with stream")
         batches = []
         done = 0
         for images in self.stream(count, seed, first, batch, **inputs):

@@ -37,6 +37,8 @@ def open_session(path: Path, device: Device, threads: int | None) -> tuple[Sessi
         raise DeviceError(f"device: expected {', '.join(get_args(Device))}, found {device!r}")
     if threads is not None and threads < 1:
         raise DeviceError(f"threads: expected at least 1, found {threads}")
+    if path.is_dir():
+        raise FileError(f"{path}: expected an .onnx file, found a folder")
     if not path.is_file():
         raise FileError(f"{path}: no such file")
     if device != "cpu":

@@ -78,3 +78,10 @@ def test_a_folder_without_a_run_is_one_line_that_names_the_file(call, tmp_path):
     assert code == 2
     assert err.startswith(f"gen-export: {tmp_path / checkpoint.FILE}: expected a checkpoint")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["", "../outside", "a/b"])
+def test_a_name_that_is_no_stem_is_refused(call, name, tmp_path):
+    code, _, error = call("export", tmp_path, "--name", name)
+
+    assert (code, error) == (2, f"gen-export: --name: expected the stem of a file without folders, found {name!r}\n")

@@ -143,7 +143,7 @@ main()
     result = run_python("-c", code)
 
     assert result.returncode == 2
-    assert result.stderr == "gen-export: torch is not installed: pip install 'gen-export[train]'\n"
+    assert result.stderr == "gen-export: torch is not installed: pip install 'gen-export[cpu,train]'\n"
 
 
 @pytest.mark.parametrize(("words", "told"), [(("smaple",), "smaple"), (("train", "gan"), "gan"), (("sample",), "FILE")])

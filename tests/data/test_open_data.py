@@ -33,7 +33,7 @@ def test_a_path_is_never_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_size_below_one_is_refused(size: int) -> None:
-    with pytest.raises(DataError, match=f"expected a size of at least 1 pixel, found {size}"):
+    with pytest.raises(DataError, match=f"expected a size of 1 to 4096 pixels, found {size}"):
         open_data("sprites", size=size)
 
 

@@ -230,8 +230,17 @@ def test_a_model_may_be_inlined_again_and_again(times: int) -> None:
 
     model = graph_of(compute, inputs)
     np.testing.assert_array_equal(evaluate(model, inputs)[0], inputs["x"] * 3.0**times)
-    assert len(model.graph.initializers) == times
+    assert len(model.graph.initializers) == 1
     assert len({output.name for node in model.graph for output in node.outputs}) == 2 * times
+
+
+def test_two_models_of_one_name_keep_their_own_weights() -> None:
+    inputs = {"x": np.array([1.0], np.float32)}
+    twice, thrice = parse(DOUBLE, weight=np.array([1.0])), parse(DOUBLE, weight=np.array([1.5]))
+    model = graph_of(lambda x: inline(thrice, inline(twice, x)[0])[0], inputs)
+
+    assert evaluate(model, inputs)[0].tolist() == [6.0]
+    assert len(model.graph.initializers) == 2
 
 
 def test_inlining_leaves_the_model_as_it_was() -> None:

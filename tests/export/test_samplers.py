@@ -285,6 +285,16 @@ def unclipped(x: Any, eps_hat: Any, abar_t: Any, abar_s: Any, sigma: Any) -> Any
     return diffusion.sqrt_nonneg(abar_s) * x_0 + diffusion.sqrt_nonneg(1.0 - abar_s - sigma * sigma) * eps_hat
 
 
+def law(mean: Callable[..., Any] = MEAN, sigma: Callable[..., Any] = SIGMA) -> tuple[str, Callable[..., Any]]:
+    """The law of a step with another mean or another scale of its noise."""
+
+    def wrong(x: Any, eps_hat: Any, abar_t: Any, abar_s: Any, eta: Any) -> Any:
+        scale = sigma(abar_t, abar_s, eta)
+        return mean(x, eps_hat, abar_t, abar_s, scale), scale
+
+    return "image_ddim_law", wrong
+
+
 def rotated(by: Callable[[Any], Any]) -> Callable[..., Any]:
     """Normals whose words swap their halves by another rule."""
 
@@ -297,11 +307,11 @@ def rotated(by: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "levels swapped": ("image_ddim_mean", lambda x, e, t, s, sigma: MEAN(x, e, s, t, sigma)),
-    "not clipped": ("image_ddim_mean", unclipped),
-    "direction without sigma": ("image_ddim_mean", lambda x, e, t, s, sigma: MEAN(x, e, t, s, sigma * 0.0)),
-    "sigma of swapped levels": ("ddim_sigma", lambda t, s, eta: SIGMA(s, t, eta)),
-    "sigma without eta": ("ddim_sigma", lambda t, s, eta: SIGMA(t, s, eta * 0.0 + 1.0)),
+    "levels swapped": law(mean=lambda x, e, t, s, sigma: MEAN(x, e, s, t, sigma)),
+    "not clipped": law(mean=unclipped),
+    "direction without sigma": law(mean=lambda x, e, t, s, sigma: MEAN(x, e, t, s, sigma * 0.0)),
+    "sigma of swapped levels": law(sigma=lambda t, s, eta: SIGMA(s, t, eta)),
+    "sigma without eta": law(sigma=lambda t, s, eta: SIGMA(t, s, eta * 0.0 + 1.0)),
     "no rotation": ("normals", rotated(lambda x: x)),
     "rotation by 16": ("normals", rotated(lambda x: x // 2**16 + x * 2**48)),
     "rotation without its low half": ("normals", rotated(lambda x: x // 2**32)),

@@ -316,6 +316,12 @@ def test_an_unrolled_sampler_has_no_loop_and_draws_the_loops_images(export, mode
         assert_alike(unrolled.sample(6, seed=2, eta=eta), model("diffusion").sample(6, seed=2, steps=3, eta=eta))
 
 
+def test_an_unrolled_sampler_holds_its_weights_once(export, exported):
+    unrolled = export("diffusion", unroll=8)[0].stat().st_size
+
+    assert unrolled < 1.5 * exported("diffusion").stat().st_size
+
+
 def test_an_unrolled_sampler_of_given_noise_asks_for_the_noise_of_each_step(export, model):
     """Without an If it reads that noise even where eta is 0: left out, it would be read out of bounds."""
     loaded = load(export("diffusion", unroll=3)[0], device="cpu")

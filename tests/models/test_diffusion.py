@@ -134,5 +134,5 @@ def test_the_linear_schedule_of_1000_states_is_that_of_ho_et_al():
 def test_the_schedule_section_names_kind_states_and_prediction(build_family):
     family = build_family("diffusion", schedule="linear")
 
-    assert family.schedule() == {"kind": "linear", "states": 60, "predicts": "eps"}
+    assert family.schedule() == {"kind": "linear", "states": 60, "predicts": "eps", "network": "v"}
     assert build_family("vae").schedule() is None

@@ -1,5 +1,8 @@
 """Images as files and grids, checked with Pillow, which the runtime itself does without."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -127,3 +130,15 @@ def test_a_grid_refuses_a_layout_that_cannot_be(arguments):
 def test_a_grid_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r"found uint8 \[0, 4, 4, 1\]"):
         grid(np.zeros((0, 4, 4, 1), np.uint8))
+
+
+def test_what_is_no_regular_file_is_written_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    save_png(tmp_path / "pipe", np.zeros((2, 2, 3), np.uint8))
+    reader.join(5)
+
+    assert (tmp_path / "pipe").is_fifo()
+    assert received[0].startswith(b"\x89PNG")

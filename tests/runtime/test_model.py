@@ -204,3 +204,8 @@ def test_a_graph_that_fails_is_named_in_one_line(files, tmp_path, capfd):
 
     assert "\n" not in str(error.value)
     assert "/onnxruntime_src" not in str(error.value)
+
+
+def test_more_images_than_memory_are_refused_before_the_first_is_drawn(model):
+    with pytest.raises(PortError, match=r"sample: count: expected at most \d+, found 1000000000000: draw more with"):
+        model.sample(count=10**12)

@@ -146,7 +146,7 @@ def broken(files, tiny, tmp_path):
     ("how", "message"),
     [
         ("absent", "no such file"),
-        ("folder", "no such file"),
+        ("folder", "expected an .onnx file, found a folder"),
         ("empty", "ONNX Runtime cannot load it: "),
         ("truncated", "ONNX Runtime cannot load it: "),
         ("text", "ONNX Runtime cannot load it: Protobuf parsing failed"),

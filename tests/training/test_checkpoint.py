@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gen_export.errors import CheckpointError
@@ -182,3 +183,19 @@ def test_weights_that_do_not_fit_the_record_are_refused_by_name(train, folder, a
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: expected the weights of its vae") as caught:
         checkpoint.restore_averaged(folder) if action == "export" else run.resume("vae", folder, CPU)
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_is_full_is_one_line_and_the_last_checkpoint_stays(train, folder, monkeypatch):
+    saved = train()
+    before = (folder / checkpoint.FILE).read_bytes()
+
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: cannot be written .*the last one is kept"):
+        checkpoint.save(folder, saved, {})
+
+    assert (folder / checkpoint.FILE).read_bytes() == before
+    assert not list(folder.glob("*.draft"))

@@ -1,21 +1,24 @@
 """The loop: what it writes, when it stops, and that it reads each batch once."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gen_export.data import ArraySet, batch_indices
+from gen_export.data import ArraySet, batch_indices, open_data
 from gen_export.errors import CheckpointError, ConfigError, DataError, RunStoppedError, TrainingError
 from gen_export.models.family import ImageShape
 from gen_export.models.vae import VAE
 from gen_export.training import checkpoint, loop, run
 from gen_export.training.checkpoint import FILE, Record
-from gen_export.training.device import pick_device, pick_precision
+from gen_export.training.device import compiled, pick_device, pick_precision
 from gen_export.training.log import Log, read_lines
 from gen_export.training.loop import Trainer
 from gen_export.training.settings import TrainSettings
@@ -411,3 +414,72 @@ def test_a_compiled_run_on_cuda_trains_as_the_plain_one(dots, tmp_path):
 def test_the_log_interval_is_shorter_than_the_default_interval_of_checkpoints():
     """Otherwise a run would show nothing before it saves."""
     assert TrainSettings().save_every > loop.LOG_EVERY
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_one_line(train, monkeypatch):
+    monkeypatch.setattr(Trainer, "_step", raising(torch.OutOfMemoryError("CUDA out of memory\nand much more")))
+    with pytest.raises(TrainingError, match=r"^--batch-size 4: does not fit the memory of cpu; try less$"):
+        train()
+
+
+def raising(error):
+    def call(*_, **__):
+        raise error
+
+    return call
+
+
+def test_compiling_for_the_cpu_is_refused(train):
+    with pytest.raises(TrainingError, match="--compile: expected an NVIDIA GPU to compile for, found cpu"):
+        train(compile=True)
+
+
+def test_the_compiled_losses_are_the_losses(build_family):
+    """On the CPU through dynamo alone, which needs no compiler; the warning about a cached look-up is held back."""
+    family = build_family("vae")
+    x = torch.zeros((2, *family.image.chw))
+    with pytest.MonkeyPatch.context() as patch:
+        whole = torch.compile
+        patch.setattr(torch, "compile", lambda losses: whole(losses, backend="eager"))
+        losses = compiled(family.losses, torch.device("cuda"))
+        found = losses(x, torch.Generator().manual_seed(1))
+
+    expected = family.losses(x, torch.Generator().manual_seed(1))
+    assert {name: value.item() for name, value in found.items()} == pytest.approx(
+        {name: value.item() for name, value in expected.items()}
+    )
+
+
+def test_the_loss_scale_of_float16_is_saved_and_restored(train, folder, dots):
+    """On the CPU a stand-in for CUDA's: the state travels through the record."""
+    record = train(steps=4)
+    scaled = dataclasses.replace(record, scaler={"scale": 512.0, "_growth_tracker": 3})
+    checkpoint.save(folder, scaled, checkpoint.load(folder)[1])
+    loaded, tensors = checkpoint.load(folder)
+    images = open_data(dots)
+    trainer = Trainer(loaded, images, images, folder, torch.device("cpu"))
+    restored = []
+    trainer.scaler.load_state_dict = restored.append
+    trainer.restore(tensors)
+
+    assert restored == [{"scale": 512.0, "_growth_tracker": 3}]
+
+
+def test_a_run_goes_on_where_its_images_have_moved(train, folder, dots, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").mkdir()
+    here, moved = (Path(shutil.copy(dots, tmp_path / name)) for name in ("here", "there"))
+    settings = TrainSettings(steps=4, batch_size=4)
+    run.start("vae", {"size": "tiny", "latent": 4}, settings, run.Source(str(here)), folder, CPU)
+    here.unlink()
+    with pytest.raises(DataError):
+        run.resume("vae", folder, CPU)
+
+    assert run.resume("vae", folder, CPU, str(moved)).step == 4
+
+
+def test_a_line_of_the_log_that_is_no_entry_is_dropped(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\nnot JSON\n{"loss": 2}\n[3]\n{"step": 2}\n', encoding="utf-8")
+    Log(tmp_path, 2)
+
+    assert log_of(tmp_path) == [{"step": 1}, {"step": 2}]

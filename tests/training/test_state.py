@@ -27,9 +27,8 @@ def test_the_average_is_that_of_a_loop_by_hand():
     rng = np.random.default_rng(0)
     values = rng.standard_normal((200, 5))
     averaged, by_hand = torch.from_numpy(values[0].copy()), values[0].copy()
-    update = ema_update(0.9)
     for n, current in enumerate(values[1:], 1):
-        update([averaged], [torch.from_numpy(current)], n)
+        ema_update(0.9, lambda n=n: n)([averaged], [torch.from_numpy(current)], n)
         by_hand += (current - by_hand) * (1 - min(0.9, (1 + n) / (10 + n)))
 
     assert np.allclose(averaged.numpy(), by_hand, rtol=1e-12)
@@ -37,7 +36,7 @@ def test_the_average_is_that_of_a_loop_by_hand():
 
 def test_the_average_of_constant_weights_is_those_weights():
     averaged = torch.tensor([2.0, -3.0])
-    ema_update(0.999)([averaged], [torch.tensor([2.0, -3.0])], torch.tensor(5))
+    ema_update(0.999, lambda: 5)([averaged], [torch.tensor([2.0, -3.0])], torch.tensor(5))
 
     assert averaged.tolist() == [2.0, -3.0]
 
@@ -98,3 +97,22 @@ def test_a_checkpoint_holds_two_sets_of_weights_and_two_moments_and_a_step_for_e
     assert sum(name.startswith("model.") for name in names) == parameters
     assert sum(name.startswith("ema.") for name in names) == parameters
     assert sum(name.startswith("optimizer.") for name in names) == 3 * parameters
+
+
+def test_restored_moments_have_the_layout_of_their_parameters(build_family):
+    """Fused AdamW walks parameter and moment with one stride: another layout would mix up their entries."""
+    state = state_of(build_family("diffusion"))
+    descend(state, 0)
+    fresh = state_of(build_family("diffusion"))
+    fresh.restore(state.tensors(), 1)
+
+    moments = [(p, fresh.optimizer.state[p]["exp_avg"]) for p in fresh.model.parameters()]
+    assert any(p.ndim == 4 and not p.is_contiguous() for p, _ in moments)
+    for parameter, moment in moments:
+        assert moment.stride() == parameter.stride()
+        assert torch.equal(moment, state.optimizer.state[dict(state_pairs(state, fresh))[parameter]]["exp_avg"])
+
+
+def state_pairs(state, fresh):
+    """Each parameter of the one with its twin in the other."""
+    return zip(fresh.model.parameters(), state.model.parameters(), strict=True)
