@@ -1,32 +1,14 @@
 """The command `export`: a checkpoint to checked files."""
 
 import json
-import sys
 
 import onnx
 import pytest
 import torch
 
-from gen_export import cli
 from gen_export.training import checkpoint, run
 from gen_export.training.settings import TrainSettings
 from gen_runtime import load
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs `main` with these words; returns the exit code, the output and the error output."""
-
-    def invoke(*words):
-        monkeypatch.setattr(sys, "argv", ["gen-export", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The command line as a whole: help, errors in one line, exit codes."""
 
 import re
-import sys
 
 import pytest
 import typer
@@ -24,24 +23,6 @@ COMMANDS = [
     ("train",),
     *(("train", name) for name in FAMILIES),
 ]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs `main` with these words; returns the exit code, the output and the error output."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["gen-export", *map(str, words)])
-        monkeypatch.setattr(cli, "_debug", False)
-        monkeypatch.setenv("COLUMNS", "100")
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -1,12 +1,10 @@
 """The command `train`: options from what a family declares, training, resuming and exporting."""
 
 import re
-import sys
 from dataclasses import fields
 
 import pytest
 
-from gen_export import cli
 from gen_export.cli.train import RUN_OPTIONS, WITH_RESUME
 from gen_export.export import writer
 from gen_export.models import FAMILIES, family_class
@@ -16,24 +14,6 @@ from gen_export.training.settings import TrainSettings
 from gen_runtime import load
 
 SHORT = ("--size", "tiny", "--steps", 6, "--batch-size", 4, "--save-every", 3, "--device", "cpu")
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Runs `main` with these words in an empty folder; returns the exit code, the output and the error output."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["gen-export", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
