@@ -200,11 +200,15 @@ def test_a_request_in_the_last_step_does_not_undo_a_finished_run(train, monkeypa
 def test_a_second_interrupt_acts_as_usual():
     from gen_export.training.signals import stop_requests
 
-    with stop_requests() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.is_set()
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore it
+    try:
+        with stop_requests() as stop:
             os.kill(os.getpid(), signal.SIGINT)
+            assert stop.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_a_run_trains_and_leaves_the_signals_alone(train):
