@@ -98,9 +98,9 @@ class Family(nn.Module, ABC):
         """The declared graph of this name."""
         return next(graph for graph in self.graphs() if graph.name == name)
 
-    def image_port(self, name: str, description: str, axis: str = "batch") -> Port:
-        """A port of images in [-1, 1], float32 (axis, C, H, W)."""
-        return Port(name, "float32", (axis, *self.image.chw), f"{description}, pixels in [-1, 1]", -1.0, 1.0)
+    def image_port(self, name: str, description: str) -> Port:
+        """A port of images in [-1, 1], float32 (batch, C, H, W)."""
+        return Port(name, "float32", ("batch", *self.image.chw), f"{description}, pixels in [-1, 1]", -1.0, 1.0)
 
 
 def config_from(config_class: type, values: Mapping[str, Any]) -> Any:

@@ -3,7 +3,6 @@
 The one description that training previews, the exported sampler and its parity check all follow.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +73,3 @@ class Denoising:
 
 
 Recipe = OneShot | Denoising
-
-
-def noise_size(recipe: Recipe) -> int:
-    """Numbers of noise a sample takes in one draw."""
-    return math.prod(recipe.noise_shape)
