@@ -129,7 +129,7 @@ def _loop(recipe: Denoising, network: ir.Model, initial: GraphArray, fresh: Draw
 
 
 def _row(recipe: Denoising, network: ir.Model, x: GraphArray, fresh: Draw, eta: GraphArray, steps: int) -> GraphArray:
-    """The reverse process as `steps` copies of the step, without Loop or If: what CUDA graphs ask for."""
+    """The reverse process as `steps` copies of the step, without Loop or If."""
     for j in range(steps):
         t, s = (constant([trailing_state(k, steps, recipe.states)], np.int64) for k in (j, j + 1))
         mean, sigma = _mean_and_sigma(recipe, network, x, t, s, eta)

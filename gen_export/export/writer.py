@@ -90,17 +90,17 @@ class _Drafts:
         return self.final(name).with_suffix(".onnx.draft")
 
     def write(self, name: str, model: ir.Model, contents: Document) -> None:
-        """Write a draft and check that it is valid ONNX."""
-        metadata.stamp(model, contents)
-        proto = ir.to_proto(model)
-        onnx.checker.check_model(proto, full_check=True)
+        """Check that a model is valid ONNX and write its draft."""
+        onnx.checker.check_model(ir.to_proto(model), full_check=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.models[name], self.documents[name] = model, contents
-        self.draft(name).write_bytes(proto.SerializeToString())
+        self.add(name)
 
     def add(self, name: str, **sections: Any) -> None:
-        """Write a draft again with more in its metadata."""
-        self.write(name, self.models[name], {**self.documents[name], **sections})
+        """Write a draft with more in its metadata; its graph has been checked."""
+        self.documents[name] |= sections
+        metadata.stamp(self.models[name], self.documents[name])
+        self.draft(name).write_bytes(ir.to_proto(self.models[name]).SerializeToString())
 
     def open(self, name: str) -> RuntimeGraph:
         """The draft as the runtime opens it, which checks its ports."""

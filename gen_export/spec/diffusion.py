@@ -58,8 +58,7 @@ def guarded_x0(x_t: Array, eps_hat: Array, abar_t: Array) -> Array:
 
 def guarded_ddim_step(x_t: Array, eps_hat: Array, abar_t: Array, abar_s: Array) -> Array:
     """Deterministic step from t to s, no clipping (`ddimStep`, `ddimStep_eq_x0Pred`)."""
-    x_0 = guarded_x0(x_t, eps_hat, abar_t)
-    return sqrt_nonneg(abar_s) * x_0 + sqrt_nonneg(1.0 - abar_s) * eps_hat
+    return forward_noising(guarded_x0(x_t, eps_hat, abar_t), eps_hat, abar_s)
 
 
 def guarded_ddpm_step(x_t: Array, eps_hat: Array, z: Array, beta: Array, abar_t: Array, abar_s: Array) -> Array:
@@ -96,8 +95,7 @@ def image_ddim_step(
     postprocess: Callable[[Array], Array] = clip_to_unit,
 ) -> Array:
     """Deterministic step from t to s through the clipped clean image (`stepFromEps`, `ddimPrev`)."""
-    x_0 = image_x0(x_t, eps_hat, abar_t, floor, postprocess)
-    return sqrt_nonneg(abar_s) * x_0 + sqrt_nonneg(1.0 - abar_s) * eps_hat
+    return forward_noising(image_x0(x_t, eps_hat, abar_t, floor, postprocess), eps_hat, abar_s)
 
 
 def ddim_sigma(abar_t: Array, abar_s: Array, eta: Array) -> Array:
