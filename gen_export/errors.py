@@ -42,3 +42,7 @@ class RunStoppedError(TrainingError):
 
 class ExportError(GenExportError):
     """A graph cannot be written, or does not agree with its model."""
+
+
+class MissingToolError(GenExportError):
+    """A check needs a package that is not installed."""

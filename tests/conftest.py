@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import tiny
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).parents[1]
-TINY = {"vae": {"size": "tiny", "latent": 6}, "diffusion": {"size": "tiny", "states": 60}}
-FINGERPRINT = "0" * 64
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -49,46 +49,14 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def build_family() -> Callable[..., Any]:
-    """Builds a tiny family by name; its zero-initialised layers get small weights, so that every part acts."""
-
-    def build(name: str, image: tuple[int, int, int] = (1, 8, 8), seed: int = 0, **options: Any) -> Any:
-        import torch
-
-        from gen_export.models import family_class
-        from gen_export.models.family import ImageShape, config_from
-
-        cls = family_class(name)
-        torch.manual_seed(seed)
-        family = cls(config_from(cls.Config, {**TINY[name], **options}), ImageShape(*image))
-        with torch.no_grad():
-            for parameter in family.parameters():
-                if not parameter.any():
-                    parameter.normal_(0.0, 0.05)
-        return family.eval()
-
-    return build
+    """Builds a tiny family by name."""
+    return tiny.build_family
 
 
 @pytest.fixture(scope="session")
 def about() -> dict[str, Any]:
     """The sections `data` and `training` of a file's metadata."""
-    from gen_export.models.family import ImageShape
-    from gen_export.training.checkpoint import Record
-    from gen_export.training.run import about
-    from gen_export.training.settings import TrainSettings
-
-    data = {
-        "source": "/somewhere/private",
-        "image_size": None,
-        "strict": False,
-        "name": "dots",
-        "images": 64,
-        "image_shape": [8, 8, 1],
-        "label_names": [],
-        "fingerprint": FINGERPRINT,
-    }
-    record = Record("vae", {}, ImageShape(1, 8, 8), TrainSettings(), data, 10, 1.25, {"loss": 0.5})
-    return about(record)
+    return tiny.about_dots()
 
 
 @pytest.fixture(scope="session")

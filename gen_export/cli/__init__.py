@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import gen_export
-from gen_export.cli import export, inspect, run, train
+from gen_export.cli import export, inspect, reconstruct, run, train, verify
 from gen_export.cli.data import data
 from gen_export.errors import GenExportError
 
@@ -29,7 +29,9 @@ app = typer.Typer(
 app.add_typer(train.app, name="train")
 export.register(app)
 run.register(app)
+reconstruct.register(app)
 inspect.register(app)
+verify.register(app)
 app.add_typer(data, name="data")
 
 

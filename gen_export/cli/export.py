@@ -45,4 +45,5 @@ def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int |
     from gen_export.training.run import about
 
     paths = export_family(model, folder, stem, about(record), opset, unroll, say=typer.echo)
-    typer.echo(f"{paths[0]}: try  gen-export sample {paths[0]} --seed 7")
+    trial = f"sample {paths[0]} --seed 7" if model.recipe() is not None else f"{model.main} {paths[0]} IMAGE"
+    typer.echo(f"{paths[0]}: try  gen-export {trial}")

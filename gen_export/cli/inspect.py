@@ -55,6 +55,7 @@ def _overview(model: "Model") -> "Table":
         ("image", f"{size.height} x {size.width}, {size.channels} channel{'s' * (size.channels > 1)}"),
         ("parts", ", ".join(_part(model, name) for name in card.parts) or "none"),
         *((name, _line(section)) for name in _SECTIONS if (section := getattr(card, name))),
+        *([("verified", _verified(model))] if card.verified else []),
     ]
     return _table(str(model.path), ("", ""), rows, show_header=False)
 
@@ -62,6 +63,17 @@ def _overview(model: "Model") -> "Table":
 def _part(model: "Model", name: str) -> str:
     """A part's name, and a word where its file is not beside the main one."""
     return name if model.part_path(name).is_file() else f"{name} (missing)"
+
+
+def _verified(model: "Model") -> str:
+    """What was checked, and whether on these weights."""
+    from gen_export.verify.stamp import stamp_fits
+
+    if not stamp_fits(model.path):
+        return "stamp does not fit: the file was changed after it was verified"
+    counts = model.card.verified or {}
+    failed = f", {_text(counts['failed'])} failed" if counts.get("failed") else ""
+    return f"{_text(counts.get('passed'))} facts{failed}, fits these weights"
 
 
 def _port_row(port: "Port") -> tuple[str, ...]:
@@ -94,11 +106,11 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], sh
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(_printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header)
+    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header)
     for column in columns:
-        table.add_column(Text(_printable(column)), overflow="fold")
+        table.add_column(Text(printable(column)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -117,6 +129,6 @@ def _text(value: Any) -> str:
     return f"{{{_line(value)}}}" if isinstance(value, Mapping) else str(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without control characters, which a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in text)

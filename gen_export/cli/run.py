@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gen_runtime import Graph, Model
+    from gen_runtime.card import ImageShape
     from gen_runtime.model import Progress
 
 BATCH = 64
@@ -49,8 +50,13 @@ class Outputs:
     npy: Path | None
     ascii: bool = False
 
-    def write(self, images: "np.ndarray", otherwise: Path) -> list[Path]:
+    def write(self, images: "np.ndarray", otherwise: Path, shown: "np.ndarray | None" = None) -> list[Path]:
         """Writes the images, uint8 [n, H, W, C], wherever asked, or as a PNG grid to `otherwise`.
+
+        Args:
+            images: The images.
+            otherwise: The picture's path where none is asked for.
+            shown: What the pictures show instead: rows of n images.
 
         Raises:
             FileError: A file cannot be written.
@@ -61,10 +67,11 @@ class Outputs:
         from gen_runtime.images import grid, save_png, save_ppm
 
         png = self.png if self.ppm or self.png or self.npy else otherwise
+        picture = grid(images) if shown is None else grid(shown, columns=len(images))
         if self.ppm:
-            save_ppm(self.ppm, grid(images), ascii=self.ascii)
+            save_ppm(self.ppm, picture, ascii=self.ascii)
         if png:
-            save_png(png, grid(images))
+            save_png(png, picture)
         if self.npy:
             with atomic(self.npy) as file:
                 np.save(file, images, allow_pickle=False)
@@ -107,7 +114,7 @@ def sample(
     with _progress(shown=count > batch and sys.stderr.isatty()) as progress:
         images = model.sample(count, seed, first, batch, progress, **inputs)
     paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
-    _tell(f"{_counted(images)}, seed {seed}", paths)
+    tell(f"{counted(images)}, seed {seed}", paths)
 
 
 def encode(
@@ -126,12 +133,11 @@ def encode(
     from gen_runtime.files import atomic
 
     graph = load(file).graph("encode")
-    size = graph.card.image
-    pictures = np.stack([_picture(path, (size.height, size.width, size.channels)) for path in images])
+    pictures = read_pictures(images, graph.card.image)
     codes = _in_batches(graph, from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32))
     with atomic(out) as archive:
         np.savez(archive, allow_pickle=False, **codes)
-    _tell(f"{', '.join(codes)} of {_counted(pictures)}", [out])
+    tell(f"{', '.join(codes)} of {counted(pictures)}", [out])
 
 
 def decode(
@@ -152,7 +158,7 @@ def decode(
     decoded = _in_batches(graph, _read_codes(codes, graph.card.inputs[0].name))
     images = to_bytes(decoded[graph.card.outputs[0].name]).transpose(0, 2, 3, 1)
     paths = Outputs(ppm, png, npy).write(images, otherwise=Path(f"{codes.stem}.png"))
-    _tell(_counted(images), paths)
+    tell(counted(images), paths)
 
 
 def _inputs(model: "Model", options: dict[str, float | None], settings: list[str]) -> dict[str, Any]:
@@ -198,6 +204,17 @@ def _progress(shown: bool) -> Iterator["Progress | None"]:
     with Bar(console=Console(stderr=True)) as bar:
         task = bar.add_task("images")
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def read_pictures(paths: list[Path], size: "ImageShape") -> "np.ndarray":
+    """Image files as uint8 [n, H, W, C], resized and cropped to a file's size.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    import numpy as np
+
+    return np.stack([_picture(path, (size.height, size.width, size.channels)) for path in paths])
 
 
 def _picture(path: Path, shape: tuple[int, int, int]) -> "np.ndarray":
@@ -253,12 +270,12 @@ def _in_batches(graph: "Graph", array: "np.ndarray") -> dict[str, "np.ndarray"]:
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
-def _counted(images: "np.ndarray") -> str:
+def counted(images: "np.ndarray") -> str:
     """How many images of which height and width: `3 images of 28x28`."""
     count, height, width, _ = images.shape
     return f"{count} image{'s' * (count != 1)} of {height}x{width}"
 
 
-def _tell(what: str, paths: list[Path]) -> None:
+def tell(what: str, paths: list[Path]) -> None:
     """One line that says what was written where."""
     typer.echo(f"{what}: {', '.join(map(str, paths))}")

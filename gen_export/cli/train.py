@@ -1,7 +1,7 @@
 """The command group `train`: one command a family, its options read from what the family declares."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
@@ -76,7 +76,7 @@ def family_command(name: str) -> Any:
     options = {
         **RUN_OPTIONS,
         **dict(_options(cls.Config, "Model")),
-        **dict(_options(TrainSettings, "Training")),
+        **dict(_options(TrainSettings, "Training", cls.defaults)),
     }
 
     def command(ctx: typer.Context, **values: Any) -> None:
@@ -86,8 +86,16 @@ def family_command(name: str) -> Any:
     return typer.main.get_command(_single(command, options, name, help_text))
 
 
-def _options(config: type, panel: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """The fields of a dataclass as command-line options under one heading: name, annotation and default."""
+def _options(
+    config: type, panel: str, defaults: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """The fields of a dataclass as command-line options under one heading: name, annotation and default.
+
+    Args:
+        config: The dataclass.
+        panel: The heading.
+        defaults: Those that are not the dataclass's own.
+    """
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
         kind, text = (
@@ -97,7 +105,7 @@ def _options(config: type, panel: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
             field.name,
             (
                 Annotated[kind, typer.Option(help=text, rich_help_panel=panel)],
-                ... if field.default is MISSING else field.default,
+                (defaults or {}).get(field.name, ... if field.default is MISSING else field.default),
             ),
         )
 

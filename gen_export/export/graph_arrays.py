@@ -6,7 +6,7 @@ Nodes go to the innermost `recording()` graph, so a Loop body is whatever was ca
 """
 
 import contextvars
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, cast
@@ -30,18 +30,31 @@ def recording(name: str, opset: int) -> Iterator[ir.Graph]:
         _recording.reset(token)
 
 
+def innermost() -> ir.Graph:
+    """The graph being recorded."""
+    return _recording.get()
+
+
 def emit(op_type: str, *inputs: "GraphArray | None", dtype: Any = None, **attributes: Any) -> "GraphArray":
     """One node with one output in the graph being recorded, of the first input's element type unless given."""
-    node = ir.node(op_type, [array and array.value for array in inputs], attributes)
-    _recording.get().append(node)
     source = cast("GraphArray", inputs[0]).dtype if dtype is None else dtype
-    node.outputs[0].type = ir.TensorType(ir.DataType.from_numpy(np.dtype(source)))
-    return GraphArray(node.outputs[0])
+    return emit_all(op_type, inputs, [source], **attributes)[0]
+
+
+def emit_all(
+    op_type: str, inputs: Sequence["GraphArray | None"], dtypes: Sequence[Any], **attributes: Any
+) -> list["GraphArray"]:
+    """One node in the graph being recorded, with an output of each of these element types."""
+    node = ir.node(op_type, [array and array.value for array in inputs], attributes, num_outputs=len(dtypes))
+    innermost().append(node)
+    for output, dtype in zip(node.outputs, dtypes, strict=True):
+        output.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(dtype)))
+    return [GraphArray(output) for output in node.outputs]
 
 
 def constant(value: Any, dtype: Any = None) -> "GraphArray":
     """An initializer of the graph being recorded."""
-    graph = _recording.get()
+    graph = innermost()
     array = np.asarray(value, dtype)
     tensor = ir.tensor(array)
     name = f"constant_{len(graph.initializers)}_{graph.name}"
@@ -52,7 +65,7 @@ def constant(value: Any, dtype: Any = None) -> "GraphArray":
 
 def graph_input(name: str, dtype: Any, shape: Sequence[int | str], default: Any = None) -> "GraphArray":
     """An input of the graph being recorded; with a default it also has an initializer, so callers may omit it."""
-    graph = _recording.get()
+    graph = innermost()
     kind = ir.TensorType(ir.DataType.from_numpy(np.dtype(dtype)))
     value = ir.Value(name=name, shape=ir.Shape(shape), type=kind)
     graph.inputs.append(value)
@@ -119,10 +132,18 @@ class GraphArray:
     def __gt__(self, other: Operand) -> "GraphArray":
         return emit("Greater", self, self._operand(other), dtype=np.bool_)
 
+    def __ge__(self, other: Operand) -> "GraphArray":
+        return emit("GreaterOrEqual", self, self._operand(other), dtype=np.bool_)
+
+    def __le__(self, other: Operand) -> "GraphArray":
+        return emit("LessOrEqual", self, self._operand(other), dtype=np.bool_)
+
     def __getitem__(self, key: Any) -> "GraphArray":
-        """A row by a GraphArray index, or `[:, :stop]`."""
+        """A row `[i]` or a column `[:, i]` by a GraphArray index, or `[:, :stop]`."""
         if isinstance(key, GraphArray):
             return emit("Gather", self, key, axis=0)
+        if isinstance(key[1], GraphArray):
+            return emit("Gather", self, key[1], axis=1)
         return emit("Slice", self, constant([0], np.int64), constant([key[1].stop], np.int64), constant([1], np.int64))
 
     def clip(self, low: Operand | None, high: Operand | None) -> "GraphArray":
@@ -164,6 +185,43 @@ class GraphNamespace(ModuleType):
         return emit("Transpose", x, perm=list(axes))
 
     @staticmethod
+    def where(condition: GraphArray, x: GraphArray, y: Operand) -> GraphArray:
+        """Elements of x where the condition holds, of y elsewhere."""
+        return emit("Where", condition, x, x._operand(y), dtype=x.dtype)
+
+    @staticmethod
+    def equal(x: GraphArray, y: Operand) -> GraphArray:
+        """Where elements are the same."""
+        return emit("Equal", x, x._operand(y), dtype=np.bool_)
+
+    @staticmethod
+    def max(x: GraphArray, axis: int, keepdims: bool = False) -> GraphArray:
+        """Greatest element along an axis."""
+        return emit("ReduceMax", x, constant([axis], np.int64), keepdims=int(keepdims))
+
+    @staticmethod
+    def sum(x: GraphArray, axis: int, keepdims: bool = False) -> GraphArray:
+        """Sum along an axis, of floats: ONNX Runtime's sum of whole numbers saturates."""
+        return emit("ReduceSum", x, constant([axis], np.int64), keepdims=int(keepdims))
+
+    @staticmethod
+    def cumulative_sum(x: GraphArray, axis: int) -> GraphArray:
+        """Sums of the elements up to each along an axis."""
+        return emit("CumSum", x, constant(axis, np.int64))
+
+    @staticmethod
+    def sort(x: GraphArray, axis: int = -1, descending: bool = False) -> GraphArray:
+        """The elements along an axis in order; its extent may be known only when the graph runs."""
+        extent = emit("Gather", emit("Shape", x, dtype=np.int64), constant([axis], np.int64))
+        order, _ = emit_all("TopK", [x, extent], [x.dtype, np.int64], axis=axis, largest=int(descending))
+        return order
+
+    @staticmethod
+    def exp(x: GraphArray) -> GraphArray:
+        """Exponential."""
+        return emit("Exp", x)
+
+    @staticmethod
     def sqrt(x: GraphArray) -> GraphArray:
         """Square root."""
         return emit("Sqrt", x)
@@ -192,64 +250,8 @@ class GraphNamespace(ModuleType):
 NAMESPACE = GraphNamespace("graph_arrays")
 
 
-def _subgraph(name: str, build: Callable[[], GraphArray]) -> ir.Graph:
-    """A graph without inputs whose one output is what `build` returns."""
-    with recording(name, _recording.get().opset_imports[""]) as graph:
-        graph.outputs.append(emit("Identity", build()).value)
-    return graph
-
-
-def either(condition: GraphArray, then: Callable[[], GraphArray], otherwise: Callable[[], GraphArray]) -> GraphArray:
-    """If: only the chosen branch is computed."""
-    branches = {"then_branch": _subgraph("then", then), "else_branch": _subgraph("else", otherwise)}
-    dtype = GraphArray(branches["else_branch"].outputs[0]).dtype
-    return emit("If", condition, dtype=dtype, **branches)
-
-
-def loop(
-    trips: GraphArray,
-    state: GraphArray,
-    shape: Sequence[int | str],
-    body: Callable[[GraphArray, GraphArray], GraphArray],
-) -> GraphArray:
-    """Loop: `state = body(j, state)` for j = 0..trips-1, the state always of `shape`.
-
-    Constants and weights recorded in the body stay in it: from the outer graph ONNX Runtime would not pre-pack them.
-    """
-    with recording("step", _recording.get().opset_imports[""]) as graph:
-        j = graph_input("j", np.int64, ())
-        go_on = graph_input("go_on", np.bool_, ())
-        x = graph_input("x_t", state.dtype, shape)
-        result = emit("Identity", body(j, x))
-        graph.outputs.extend([emit("Identity", go_on).value, result.value])
-    always = constant(True, np.bool_)
-    return emit("Loop", trips, always, state, dtype=state.dtype, body=graph)
-
-
-def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
-    """The nodes of a model applied to these inputs, its weights as initializers of the graph being recorded.
-
-    A model that is inlined again into the same graph shares the weights that are already there.
-    """
-    target, source = _recording.get(), model.clone().graph
-    for port, array in zip(source.inputs, inputs, strict=True):
-        ir.convenience.replace_all_uses_with(port, array.value)
-    prefix = f"{source.name}_{target.num_nodes()}"
-    for name, weight in list(source.initializers.items()):
-        del source.initializers[name]
-        shared = target.initializers.get(f"{source.name}/{name}")
-        if shared is not None and shared.const_value is weight.const_value:
-            ir.convenience.replace_all_uses_with(weight, shared)
-        else:
-            weight.name = f"{source.name}/{name}" if shared is None else f"{prefix}/{name}"
-            target.register_initializer(weight)
-    outputs = list(source.outputs)
-    source.outputs.clear()
-    nodes = list(source)
-    source.remove(nodes)
-    for node in nodes:
-        node.name = None
-        for output in node.outputs:
-            output.name = f"{prefix}/{output.name}"
-    target.extend(nodes)
-    return [GraphArray(output) for output in outputs]
+def zero_rows(x: GraphArray, shape: Sequence[int], dtype: Any) -> GraphArray:
+    """Zeros of this shape for every row of x, (len(x), *shape)."""
+    rows = emit("Shape", x, dtype=np.int64, start=0, end=1)
+    extents = emit("Concat", rows, constant(list(shape), np.int64), axis=0) if shape else rows
+    return emit("ConstantOfShape", extents, dtype=dtype, value=ir.tensor(np.zeros(1, dtype)))

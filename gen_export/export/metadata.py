@@ -13,7 +13,12 @@ Document = dict[str, Any]
 
 
 def document(
-    graph: str, summary: str, inputs: Sequence[Port], outputs: Sequence[Port], common: Mapping[str, Any]
+    graph: str,
+    summary: str,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    inner: Sequence[Port],
+    common: Mapping[str, Any],
 ) -> Document:
     """The document of one graph; `common` is what all files of an export share."""
     return {
@@ -22,6 +27,7 @@ def document(
         "summary": summary,
         "inputs": [port.to_json() for port in inputs],
         "outputs": [port.to_json() for port in outputs],
+        "inner": [port.to_json() for port in inner],
         "parts": [],
         "parity": [],
         "trajectory": None,

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,17 +34,18 @@ class _Function(nn.Module):
 
 
 def trace(family: Family, graph: Graph, opset: int) -> ir.Model:
-    """The graph as an ONNX model whose inputs and outputs are named and shaped as its ports."""
+    """The graph as an ONNX model whose inputs, outputs and inner values are named and shaped as its ports."""
     module = _Function(family, graph.function).eval()
+    results = (*graph.outputs, *graph.inner)
     with _quiet():
         program = torch.onnx.export(
             module,
-            tuple(example(port) for port in graph.inputs),
+            examples(graph.inputs),
             dynamo=True,
             optimize=False,  # its rewriter drops small constants, `+ 1e-8` among them
             opset_version=opset,
             input_names=[port.name for port in graph.inputs],
-            output_names=[port.name for port in graph.outputs],
+            output_names=[port.name for port in results],
             dynamic_shapes={"inputs": tuple(_free_axes(port) for port in graph.inputs)},
             custom_translation_table={torch.ops.aten.group_norm.default: _group_norm},
             verbose=False,
@@ -52,17 +53,24 @@ def trace(family: Family, graph: Graph, opset: int) -> ir.Model:
     assert program is not None
     model = tidy(program.model)
     model.graph.name, model.ir_version = graph.name, IR_VERSION
-    for value, port in zip((*model.graph.inputs, *model.graph.outputs), (*graph.inputs, *graph.outputs), strict=True):
+    for value, port in zip((*model.graph.inputs, *model.graph.outputs), (*graph.inputs, *results), strict=True):
         value.name, value.shape = port.name, ir.Shape(port.shape)
         if port.default is not None:
             value.const_value = ir.tensor(np.asarray(port.default, port.dtype), name=port.name)
             model.graph.register_initializer(value)
+    del model.graph.outputs[len(graph.outputs) :]  # inner values keep their names
     return model
 
 
-def example(port: Port, batch: int = TRACED_BATCH) -> Tensor:
-    """An input of a port for tracing: zeros, or ones for integers; every free axis has extent `batch`."""
-    shape = [batch if isinstance(extent, str) else extent for extent in port.shape]
+def examples(ports: Sequence[Port]) -> tuple[Tensor, ...]:
+    """An input of each port for tracing: zeros, or ones for integers; every free axis has an extent of its own."""
+    free = dict.fromkeys(extent for port in ports for extent in port.shape if isinstance(extent, str))
+    extents = {name: TRACED_BATCH + index for index, name in enumerate(free)}
+    return tuple(_example(port, extents) for port in ports)
+
+
+def _example(port: Port, extents: dict[str, int]) -> Tensor:
+    shape = [extents[extent] if isinstance(extent, str) else extent for extent in port.shape]
     dtype = getattr(torch, port.dtype)
     return torch.zeros(shape, dtype=dtype) if dtype.is_floating_point else torch.ones(shape, dtype=dtype)
 

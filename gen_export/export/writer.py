@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import onnx_ir as ir
@@ -13,11 +13,13 @@ import torch
 import gen_export
 from gen_export.errors import ExportError
 from gen_export.export import metadata, parity
+from gen_export.export.denoising import STEP
 from gen_export.export.metadata import Document
-from gen_export.export.samplers import FROM_NOISE, SAMPLE, STEP, SUMMARIES, Built, build_samplers
+from gen_export.export.sampler_graph import Built
+from gen_export.export.samplers import FROM_NOISE, KINDS, SAMPLE, SUMMARIES, build_samplers
 from gen_export.export.tracing import trace
 from gen_export.models.family import Family, Graph
-from gen_export.models.recipes import Denoising
+from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.noise import SCHEME
 from gen_runtime.graph import Graph as RuntimeGraph
 from gen_runtime.graph import open_graph
@@ -36,7 +38,9 @@ def export_family(
     unroll: int | None = None,
     say: Say = lambda line: None,
 ) -> list[Path]:
-    """Write `<stem>.onnx`, the sampler, and its parts `<stem>.<graph>.onnx`; return their paths, the sampler first.
+    """Write `<stem>.onnx`, the family's main graph, and its parts `<stem>.<graph>.onnx`; return their paths.
+
+    The main file is the first of them.
 
     Args:
         family: The trained model.
@@ -52,7 +56,7 @@ def export_family(
     """
     _check_options(family, opset, unroll)
     family = family.cpu().eval()
-    drafts = _Drafts(folder, stem)
+    drafts = _Drafts(folder, stem, family.main)
     try:
         models = _write_drafts(family, drafts, about, opset, unroll)
         _compare(family, drafts, models, unroll, say)
@@ -67,23 +71,24 @@ def _check_options(family: Family, opset: int, unroll: int | None) -> None:
     if unroll is None:
         return
     recipe = family.recipe()
-    if not isinstance(recipe, Denoising):
+    if recipe is None or not KINDS[type(recipe)].unrolls:
         raise ExportError(f"--unroll: expected a family that samples in a loop, found {family.name}")
-    if not 1 <= unroll <= recipe.states:
-        raise ExportError(f"--unroll: expected 1 to {recipe.states} steps, found {unroll}")
+    most = cast("Denoising", recipe).states
+    if not 1 <= unroll <= most:
+        raise ExportError(f"--unroll: expected 1 to {most} steps, found {unroll}")
 
 
 class _Drafts:
     """The files of an export while they are not yet known to be right."""
 
-    def __init__(self, folder: Path, stem: str) -> None:
-        self.folder, self.stem = folder, stem
+    def __init__(self, folder: Path, stem: str, main: str) -> None:
+        self.folder, self.stem, self.main = folder, stem, main
         self.models: dict[str, ir.Model] = {}
         self.documents: dict[str, Document] = {}
 
     def final(self, name: str) -> Path:
         """Where a graph's file will be."""
-        return self.folder / (f"{self.stem}.onnx" if name == SAMPLE else f"{self.stem}.{name}.onnx")
+        return self.folder / (f"{self.stem}.onnx" if name == self.main else f"{self.stem}.{name}.onnx")
 
     def draft(self, name: str) -> Path:
         """Where it is until then."""
@@ -107,7 +112,7 @@ class _Drafts:
         return open_graph(self.draft(name), "cpu", None)
 
     def keep(self) -> list[Path]:
-        """Give the drafts their names, the sampler last: it is new only when all its parts are.
+        """Give the drafts their names, the main file last: it is new only when all its parts are.
 
         The loop that an unrolled sampler was compared with is no part of it.
         """
@@ -125,23 +130,30 @@ class _Drafts:
 def _write_drafts(
     family: Family, drafts: _Drafts, about: Document, opset: int, unroll: int | None
 ) -> dict[str, Graph | Built]:
-    """All graphs of the family as drafts, the sampler first."""
-    recipe, graphs = family.recipe(), family.graphs()
-    traced = {graph.name: trace(family, graph, opset) for graph in graphs}
-    built = build_samplers(recipe, traced[recipe.graph], family.image.chw, unroll)
+    """All graphs of the family as drafts, the main one first."""
+    recipe, chw = family.recipe(), family.image.chw
+    graphs = {graph.name: graph for graph in family.graphs()}
+    traced = {name: trace(family, graph, opset) for name, graph in graphs.items()}
+    built = {} if recipe is None else {b.name: b for b in build_samplers(recipe, traced, chw, unroll)}
     common = {**_common(family), **about}
-    parts = [graph.name for graph in (*built[1:], *graphs)]
-    for sampler in built:
-        contents = metadata.document(sampler.name, SUMMARIES[sampler.name], sampler.inputs, sampler.outputs, common)
-        extra = {"parts": parts if sampler.name == SAMPLE else [], "noise": {"scheme": SCHEME}}
-        drafts.write(sampler.name, sampler.model, {**contents, **extra})
-    if unroll:
-        loop = build_samplers(recipe, traced[recipe.graph], family.image.chw)[0]
-        drafts.write(LOOP, loop.model, metadata.document(SAMPLE, "", loop.inputs, loop.outputs, common))
-    for graph in graphs:
-        contents = metadata.document(graph.name, graph.summary, graph.inputs, graph.outputs, common)
-        drafts.write(graph.name, traced[graph.name], contents)
-    return {graph.name: graph for graph in (*built, *graphs)}
+    order = sorted([*built, *graphs], key=lambda name: name != family.main)
+    for name in order:
+        contents = _built_document(built[name], common) if name in built else _traced_document(graphs[name], common)
+        model = built[name].model if name in built else traced[name]
+        drafts.write(name, model, {**contents, "parts": order[1:] if name == family.main else []})
+    if recipe is not None and unroll:
+        loop = build_samplers(recipe, traced, chw)[0]
+        drafts.write(LOOP, loop.model, metadata.document(SAMPLE, "", loop.inputs, loop.outputs, (), common))
+    return {name: built[name] if name in built else graphs[name] for name in order}
+
+
+def _built_document(built: Built, common: Document) -> Document:
+    contents = metadata.document(built.name, SUMMARIES[built.name], built.inputs, built.outputs, (), common)
+    return {**contents, "noise": {"scheme": SCHEME}}
+
+
+def _traced_document(graph: Graph, common: Document) -> Document:
+    return metadata.document(graph.name, graph.summary, graph.inputs, graph.outputs, graph.inner, common)
 
 
 def _common(family: Family) -> Document:
@@ -173,34 +185,37 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
             drafts.add(name, parity=found)
             rows += found
             say(f"{drafts.final(name).name}: within {max(row['rel_l2'] for row in found):.1e} of torch")
-    rows += _compare_sampler(family, drafts, unroll)
-    drafts.add(SAMPLE, parity=rows, trajectory=_compare_steps(family, drafts))
+    recipe = family.recipe()
+    if recipe is None:
+        drafts.add(family.main, parity=rows)
+        return
+    rows += _compare_sampler(family, recipe, drafts, unroll)
+    drafts.add(SAMPLE, parity=rows, trajectory=_compare_steps(family, recipe, drafts))
     apart = f"{rows[-1]['pixels_apart']:.2%} of values apart, at most {rows[-1]['max_levels']} of 255 levels"
     say(f"{drafts.final(SAMPLE).name}: {apart}")
 
 
-def _compare_sampler(family: Family, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
+def _compare_sampler(family: Family, recipe: Recipe, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
     """The sampler against torch, its sibling and the loop it may unroll; the whole default run last."""
-    recipe, sampler, sibling = family.recipe(), drafts.open(SAMPLE), drafts.open(FROM_NOISE)
+    sampler, sibling = drafts.open(SAMPLE), drafts.open(FROM_NOISE)
     if not isinstance(recipe, Denoising):
         return parity.require_same_images(
-            parity.sibling_parity(recipe, sampler, sibling, draws=0), parity.sample_parity(family, sampler)
+            parity.sibling_parity(recipe, sampler, sibling, draws=0), parity.sample_parity(family, recipe, sampler)
         )
     looping = drafts.open(LOOP) if unroll else sampler
     short = min(parity.SHORT_RUN, recipe.states)
     fixed = {} if unroll else {"steps": short}
     exact = [
         *(parity.sibling_parity(recipe, sampler, sibling, unroll or short, eta=eta, **fixed) for eta in parity.ETAS),
-        *(parity.sample_parity(family, looping, steps=short, eta=eta) for eta in parity.ETAS),
+        *(parity.sample_parity(family, recipe, looping, steps=short, eta=eta) for eta in parity.ETAS),
         *([parity.loop_parity(sampler, looping, unroll)] if unroll else []),
     ]
-    whole = parity.sample_parity(family, looping, steps=unroll or recipe.steps)
+    whole = parity.sample_parity(family, recipe, looping, steps=unroll or recipe.steps)
     return [*parity.require_same_images(*exact), whole]
 
 
-def _compare_steps(family: Family, drafts: _Drafts) -> dict[str, Any] | None:
-    """The steps of a sampler that loops against torch's; None for one that does not."""
-    recipe = family.recipe()
+def _compare_steps(family: Family, recipe: Recipe, drafts: _Drafts) -> dict[str, Any] | None:
+    """The steps of a denoising sampler against torch's; None for another."""
     if not isinstance(recipe, Denoising):
         return None
     return parity.require_small_steps(parity.trajectory_parity(family, recipe, drafts.open(STEP)))

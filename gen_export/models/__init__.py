@@ -9,12 +9,24 @@ if TYPE_CHECKING:
     from gen_export.models.family import Family
 
 FAMILIES = {
-    "vae": ("gen_export.models.vae", "VAE", "(beta-)variational autoencoder: one decoder call an image"),
-    "diffusion": (
-        "gen_export.models.diffusion",
-        "Diffusion",
-        "denoising diffusion: the whole loop in one file",
+    "autoencoder": (
+        "gen_export.models.autoencoder",
+        "Autoencoder",
+        "convolutional autoencoder: images to codes and back",
     ),
+    "mae": (
+        "gen_export.models.mae",
+        "MaskedAutoencoder",
+        "masked autoencoder: fills in the hidden patches of an image",
+    ),
+    "vae": ("gen_export.models.vae", "VAE", "(beta-)variational autoencoder: one decoder call an image"),
+    "vqvae": ("gen_export.models.vqvae", "VQVAE", "vector-quantised autoencoder with a learned prior over its codes"),
+    "gan": (
+        "gen_export.models.gan",
+        "GAN",
+        "least-squares generative adversarial network: one generator call an image",
+    ),
+    "diffusion": ("gen_export.models.diffusion", "Diffusion", "denoising diffusion: the whole loop in one file"),
 }
 
 

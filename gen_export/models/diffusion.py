@@ -22,7 +22,7 @@ import torch
 from torch import Generator, Tensor
 
 from gen_export.models.denoisers import ResidualNet, UNet
-from gen_export.models.family import Family, Graph, ImageShape, Size, require
+from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import Denoising
 from gen_export.spec import diffusion, schedules
 from gen_runtime.ports import Port
@@ -62,12 +62,7 @@ class DiffusionConfig:
 
     def alpha_bars(self) -> np.ndarray:
         """alpha_bar of the states 0..T, float32 (T + 1,)."""
-        if self.schedule == "cosine":
-            betas = schedules.cosine_betas(self.states)
-        else:
-            # The endpoints of Ho et al. for T = 1000, scaled so that any T ends at about the same noise.
-            betas = schedules.linear_betas(self.states, 0.1 / self.states, min(20.0 / self.states, 0.999))
-        return schedules.alpha_bars(betas).astype(np.float32)
+        return schedules.named_alpha_bars(self.schedule, self.states).astype(np.float32)
 
 
 class Diffusion(Family):
@@ -95,19 +90,25 @@ class Diffusion(Family):
         """x_t of clean images x0 at states t (B,) with noise eps."""
         return diffusion.forward_noising(x0, eps, self._abar(t))
 
-    def objective(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """The loss for given states and noise."""
-        return diffusion.epsilon_loss(self.denoise(self.noising(x0, t, eps), t), eps)
+    def objective(self, x0: Tensor, t: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss for given states and noise; on the way, the noised images and the noise predicted in them."""
+        x = self.noising(x0, t, eps)
+        eps_hat = self.denoise(x, t)
+        return diffusion.epsilon_loss(eps_hat, eps), x, eps_hat
 
     def _abar(self, t: Tensor) -> Tensor:
         """alpha_bar of states t, (B, 1, 1, 1)."""
         return self.abars.index_select(0, t).reshape(-1, 1, 1, 1)
 
-    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def players(self) -> tuple[Player, ...]:
+        """The denoiser."""
+        return (Player("denoiser", (self,), self.epsilon_losses),)
+
+    def epsilon_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
         """The loss at random states."""
         t = torch.randint(1, self.config.states + 1, (len(x),), generator=rng, device=x.device)
         eps = torch.randn(x.shape, generator=rng, device=x.device)
-        return {"loss": self.objective(x, t, eps)}
+        return {"loss": self.objective(x, t, eps)[0]}
 
     def graphs(self) -> list[Graph]:
         """denoise, noising and objective."""
@@ -116,11 +117,14 @@ class Diffusion(Family):
         eps = Port("eps", "float32", x0.shape, "standard normal noise")
         x = Port("x", "float32", x0.shape, "noised images")
         t = Port("t", "int64", ("batch",), "noise level: 0 clean .. T noise", minimum=0, maximum=last)
+        eps_hat = Port("eps_hat", "float32", x0.shape, "predicted noise")
         loss = Port("loss", "float32", (), "mean squared error of the predicted noise")
         return [
             Graph("denoise", "Predict the noise in images.", self.denoise, (x, t), (eps,)),
             Graph("noising", "Add noise to clean images.", self.noising, (x0, t, eps), (x,)),
-            Graph("objective", "The training loss for given noise.", self.objective, (x0, t, eps), (loss,)),
+            Graph(
+                "objective", "The training loss for given noise.", self.objective, (x0, t, eps), (loss,), (x, eps_hat)
+            ),
         ]
 
     def recipe(self) -> Denoising:

@@ -1,4 +1,4 @@
-"""What every family declares: its options, losses, graphs and the recipe of its sampler.
+"""What every family declares: its options, players, losses, graphs and the recipe of its sampler.
 
 Training, export, parity, the command line and the contract tests follow from these declarations alone.
 """
@@ -15,6 +15,7 @@ from gen_export.models.recipes import Recipe
 from gen_runtime.ports import Port
 
 Size = Literal["tiny", "small", "base"]
+Losses = Callable[[Tensor, Generator], dict[str, Tensor]]
 LARGEST_SIDE = 1024
 
 
@@ -57,6 +58,8 @@ class Graph:
         function: Called with tensors in the order of `inputs`; returns a tensor or a tuple in that of `outputs`.
         inputs: Its input ports; a free axis has a name.
         outputs: Its output ports.
+        inner: Values on the way that keep a name in the file, for checks that read them or put others in their
+            place; the function returns them after its outputs.
     """
 
     name: str
@@ -64,6 +67,32 @@ class Graph:
     function: Callable[..., Tensor | tuple[Tensor, ...]]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    inner: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A set of weights and the loss that they minimise; the players of a family take turns within each step.
+
+    Attributes:
+        name: Of the player in checkpoints and messages.
+        modules: Whose parameters it moves; those of the other players stand still meanwhile.
+        losses: Of images (B, C, H, W) in [-1, 1] and a generator: finite scalars by name, the one to minimise first.
+        begin: Share of the run's steps after which it starts to play.
+        end: Share of the run's steps after which it rests.
+        betas: Decay rates of Adam's two moments.
+    """
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    losses: Losses
+    begin: float = 0.0
+    end: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters that it moves."""
+        return [parameter for module in self.modules for parameter in module.parameters()]
 
 
 class Family(nn.Module, ABC):
@@ -72,6 +101,10 @@ class Family(nn.Module, ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     Config: ClassVar[type]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Training options whose defaults are not those of `TrainSettings`."""
+    main: ClassVar[str] = "sample"
+    """The graph in `<name>.onnx`, the file that a user calls."""
 
     def __init__(self, config: Any, image: ImageShape) -> None:
         super().__init__()
@@ -79,16 +112,20 @@ class Family(nn.Module, ABC):
         self.image = image
 
     @abstractmethod
-    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """The scalar `loss` to minimise, first, and its named terms, for images x (B, C, H, W) in [-1, 1]."""
+    def players(self) -> tuple[Player, ...]:
+        """Who learns, in the order of a step."""
 
     @abstractmethod
     def graphs(self) -> list[Graph]:
         """The functions to export beside the sampler."""
 
-    @abstractmethod
-    def recipe(self) -> Recipe:
-        """How images come from noise."""
+    def recipe(self) -> Recipe | None:
+        """How images come from noise; None for a family that only rebuilds images."""
+        return None
+
+    def rebuild(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What a picture shows beside each held-out image x: tensors of its shape; none by default."""
+        return ()
 
     def schedule(self) -> dict[str, Any] | None:
         """The noise schedule as the metadata document shows it; None where there is none."""
@@ -97,6 +134,10 @@ class Family(nn.Module, ABC):
     def graph(self, name: str) -> Graph:
         """The declared graph of this name."""
         return next(graph for graph in self.graphs() if graph.name == name)
+
+    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """The losses of all players by name, for images x (B, C, H, W) in [-1, 1]."""
+        return {name: value for player in self.players() for name, value in player.losses(x, rng).items()}
 
     def image_port(self, name: str, description: str) -> Port:
         """A port of images in [-1, 1], float32 (batch, C, H, W)."""

@@ -3,57 +3,91 @@
 The one description that training previews, the exported sampler and its parity check all follow.
 """
 
-from collections.abc import Callable
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
+from gen_export.spec.categorical import next_code
+from gen_export.spec.noise import normals, sample_keys, seed_bits, uniforms
 from gen_export.spec.samplers import ddim_sample
 
 Array = Any
 Call = Callable[..., Array]
 Noise = Callable[[int], Array]
+Law = Callable[[Array, Array, int], Array]
 
 
-@dataclass(frozen=True, slots=True)
-class OneShot:
-    """One call of a decoder: images = decode(noise).
+class Recipe(ABC):
+    """A kind of sampler.
 
     Attributes:
+        law: Of the noise: from keys (N,), a draw's number (1,) and a size to numbers (N, size).
+        law_name: In one phrase.
+        dtype: Of the noise.
         noise_shape: Shape of one sample's noise.
-        graph: Name of the decoding graph.
+        graphs: Names of the graphs that it calls.
     """
 
+    law: ClassVar[Law] = staticmethod(normals)
+    law_name: ClassVar[str] = "standard normal"
+    dtype: ClassVar[str] = "float32"
     noise_shape: tuple[int, ...]
-    graph: str = "decode"
+    graphs: tuple[str, ...]
 
     @property
     def options(self) -> dict[str, float]:
         """The sampler's options and their defaults: none."""
         return {}
 
-    def sample(self, decode: Call, noise: Noise) -> Array:
+    @abstractmethod
+    def sample(self, calls: Sequence[Call], noise: Noise, *args: Any, **options: Any) -> Array:
+        """Images in [-1, 1], from the graphs as functions and the noise of a draw as a function of its number."""
+
+    def draw(self, keys: Array, number: Array) -> Array:
+        """The noise of one draw for samples with these keys, (N, *noise_shape)."""
+        xp = array_namespace(keys)
+        numbers = type(self).law(keys, number, math.prod(self.noise_shape))
+        return xp.reshape(xp.astype(numbers, getattr(xp, self.dtype)), (-1, *self.noise_shape))
+
+    def seeded(self, seed: int, indices: np.ndarray, number: int) -> np.ndarray:
+        """The noise of samples `indices` of a seed for one draw, as the files compute it."""
+        keys = sample_keys(seed_bits(seed), np.asarray(indices).astype(np.uint64))
+        return self.draw(keys, np.array([number], np.uint64))
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot(Recipe):
+    """One call of a decoder: images = decode(noise)."""
+
+    noise_shape: tuple[int, ...]
+    graphs: tuple[str, ...] = ("decode",)
+
+    def sample(self, calls: Sequence[Call], noise: Noise) -> Array:
         """Images in [-1, 1] of noise draw 0."""
+        (decode,) = calls
         return decode(noise(0))
 
 
 @dataclass(frozen=True, slots=True)
-class Denoising:
+class Denoising(Recipe):
     """A loop over a denoiser: DDIM with the clipped clean image, `steps` trailing states, fresh noise of scale eta.
 
     Attributes:
         noise_shape: Shape (C, H, W) of one image.
         alpha_bars: alpha_bar of the states 0..T, float32 (T + 1,).
         steps: Default number of steps.
-        graph: Name of the denoising graph.
+        graphs: Name of the denoising graph.
     """
 
     noise_shape: tuple[int, ...]
     alpha_bars: np.ndarray
     steps: int = 50
-    graph: str = "denoise"
+    graphs: tuple[str, ...] = ("denoise",)
 
     @property
     def states(self) -> int:
@@ -65,11 +99,57 @@ class Denoising:
         """The sampler's options and their defaults."""
         return {"steps": self.steps, "eta": 0.0}
 
-    def sample(self, denoise: Call, noise: Noise, steps: int, eta: float) -> Array:
-        """Images in [-1, 1]; `denoise(x, t)` takes one state t for the whole batch."""
+    def sample(self, calls: Sequence[Call], noise: Noise, steps: int, eta: float) -> Array:
+        """Images in [-1, 1]; the denoiser takes one state t for the whole batch."""
+        (denoise,) = calls
         x = noise(0)
         xp = array_namespace(x)
         return ddim_sample(denoise, x, noise, xp.asarray(self.alpha_bars, dtype=x.dtype), steps, eta)
 
 
-Recipe = OneShot | Denoising
+@dataclass(frozen=True, slots=True)
+class Autoregressive(Recipe):
+    """A grid of codes, each drawn given those before it in row-major order, and one call of a decoder.
+
+    `predict` takes the previous code (N,), the position (1,) and a cache (N, *cache_shape) of what it knows of the
+    codes before, zeros at first; it gives the logits (N, K) of the code at the position, and the cache with it. At
+    position 0 it ignores the code.
+
+    Attributes:
+        codes: K, the number of codes.
+        grid: Height and width of the grid of codes.
+        cache_shape: Shape of one sample's cache, float32.
+        graphs: Names of the graphs that predict codes and decode their grid.
+    """
+
+    law: ClassVar[Law] = staticmethod(uniforms)
+    law_name: ClassVar[str] = "uniform on (0, 1)"
+    dtype: ClassVar[str] = "float64"
+    codes: int
+    grid: tuple[int, int]
+    cache_shape: tuple[int, ...]
+    graphs: tuple[str, ...] = ("predict", "decode")
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """One number a code."""
+        return (math.prod(self.grid),)
+
+    @property
+    def options(self) -> dict[str, float]:
+        """The sampler's options and their defaults."""
+        return {"temperature": 1.0, "top_k": self.codes}
+
+    def sample(self, calls: Sequence[Call], noise: Noise, temperature: float, top_k: int) -> Array:
+        """Images in [-1, 1]; the network takes one position for the whole batch."""
+        predict, decode = calls
+        u = noise(0)
+        xp, place = array_namespace(u), device(u)
+        code = xp.zeros(u.shape[:1], dtype=xp.int64, device=place)
+        cache = xp.zeros((u.shape[0], *self.cache_shape), dtype=xp.float32, device=place)
+        codes = []
+        for position in range(u.shape[1]):
+            logits, cache = predict(code, position, cache)
+            code = next_code(logits, u[:, position], temperature, top_k)
+            codes.append(code)
+        return decode(xp.reshape(xp.stack(codes, axis=1), (-1, *self.grid)))

@@ -8,14 +8,16 @@ Spec:
     loss = mean |decode(z) - x|^2 + beta mean KL(N(mu, exp logvar) || N(0, 1))       (means, not sums)
     sample: decode(z), z ~ N(0, I)
 
-With n latents and D pixels, beta = 2 s^2 n / D makes the loss 2 s^2 / D times the negative ELBO of a likelihood of
-variance s^2.
+With n latents and D pixel values, beta = 2 s^2 n / D makes the loss 2 s^2 / D times the negative ELBO of a likelihood
+of variance s^2, up to a constant. K latents of each image bound log p(image) more closely than the ELBO does: Burda et
+al., *Importance Weighted Autoencoders* (2016), arXiv:1509.00519, equation 8.
 
 Graphs:
     encode:      image (B, C, H, W)             ->  mu (B, n), logvar (B, n)
     decode:      z (B, n)                       ->  image (B, C, H, W)
     reconstruct: image                          ->  reconstruction (B, C, H, W): decode(mu)
     objective:   image, eps (B, n), beta ()     ->  loss (), reconstruction (), kl ()
+    bound:       image, eps (K, B, n), s^2 ()   ->  elbo (B), bound (B), in nats an image
 """
 
 import math
@@ -23,16 +25,14 @@ from dataclasses import dataclass
 from typing import Annotated, get_args
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from gen_export.models.family import Family, Graph, ImageShape, Size, require
-from gen_export.models.layers import ResidualBlock, Unpatchify, downsample, patchify, upsample
+from gen_export.models.codec import SIZES, CodeDecoder, code_encoder
+from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import OneShot
 from gen_export.spec import vae
 from gen_export.spec.objectives import mse
 from gen_runtime.ports import Port
-
-SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,6 @@ class VAEConfig:
         require(math.isfinite(self.beta) and self.beta >= 0, "beta", "a finite number, at least 0", self.beta)
 
 
-def _blocks(channels: int, count: int) -> list[nn.Module]:
-    return [ResidualBlock(channels) for _ in range(count)]
-
-
 class VAE(Family):
     """The family `vae`."""
 
@@ -66,18 +62,8 @@ class VAE(Family):
 
     def __init__(self, config: VAEConfig, image: ImageShape) -> None:
         super().__init__(config, image)
-        width, blocks = SIZES[config.size]
-        wide = 2 * width
-        self.start_shape = (wide, image.height // 4, image.width // 4)
-        self.encoder = nn.Sequential(
-            patchify(image.channels, width), *_blocks(width, blocks), downsample(width, wide), *_blocks(wide, blocks),
-            nn.GroupNorm(8, wide), nn.SiLU(), nn.Flatten(), nn.Linear(math.prod(self.start_shape), 2 * config.latent),
-        )  # fmt: skip
-        self.from_latent = nn.Linear(config.latent, math.prod(self.start_shape))
-        self.decoder = nn.Sequential(
-            *_blocks(wide, blocks + 1), upsample(wide, width), *_blocks(width, blocks + 1),
-            Unpatchify(width, image.channels), nn.Tanh(),
-        )  # fmt: skip
+        self.encoder = code_encoder(image, config.size, 2 * config.latent)
+        self.decoder = CodeDecoder(image, config.size, config.latent)
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each (B, n)."""
@@ -87,32 +73,59 @@ class VAE(Family):
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W) of latents (B, n)."""
-        return self.decoder(self.from_latent(z).reshape(-1, *self.start_shape))
+        return self.decoder(z)
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The decoded posterior mean."""
         return self.decode(self.encode(image)[0])
 
-    def objective(self, image: Tensor, eps: Tensor, beta: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss, its reconstruction and its KL for given noise."""
+    def objective(self, image: Tensor, eps: Tensor, beta: Tensor | float) -> tuple[Tensor, ...]:
+        """The loss, its reconstruction and its KL for given noise; on the way, the posterior and the latent."""
         mu, logvar = self.encode(image)
-        reconstruction = mse(self.decode(vae.reparameterize(mu, logvar, eps)), image)
+        z = vae.reparameterize(mu, logvar, eps)
+        reconstruction = mse(self.decode(z), image)
         kl = vae.kl_mean(mu, logvar)
-        return vae.beta_vae_loss(reconstruction, kl, beta), reconstruction, kl
+        return vae.beta_vae_loss(reconstruction, kl, beta), reconstruction, kl, mu, logvar, z
 
-    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def bound(self, image: Tensor, eps: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower bounds of log p(image) in nats, (B,) each: the ELBO, and the importance-weighted one.
+
+        Args:
+            image: Images, (B, C, H, W).
+            eps: Standard normal noise, (K, B, n).
+            variance: That of the likelihood, ().
+        """
+        mu, logvar = (torch.broadcast_to(value, eps.shape) for value in self.encode(image))
+        z = vae.reparameterize(mu, logvar, eps)
+        x_hat = self.decode(z.flatten(0, 1))
+        x = torch.broadcast_to(image, (*eps.shape[:2], *self.image.chw)).flatten(0, 1)
+        log_w = vae.log_importance_weights(x, x_hat, variance, *(value.flatten(0, 1) for value in (z, mu, logvar)))
+        log_w = log_w.reshape(eps.shape[:2])
+        return log_w.mean(0), vae.importance_weighted_bound(log_w)
+
+    def likelihood_variance(self) -> float:
+        """The variance s^2 of the likelihood that beta stands for; 1 for beta = 0, which stands for none."""
+        return self.config.beta * math.prod(self.image.chw) / (2 * self.config.latent) or 1.0
+
+    def players(self) -> tuple[Player, ...]:
+        """Encoder and decoder together."""
+        return (Player("autoencoder", (self,), self.elbo_losses),)
+
+    def elbo_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
         """The loss with its two terms."""
         eps = torch.randn((len(x), self.config.latent), generator=rng, device=x.device)
-        loss, reconstruction, kl = self.objective(x, eps, self.config.beta)
+        loss, reconstruction, kl, *_ = self.objective(x, eps, self.config.beta)
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
+    def rebuild(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The reconstructions."""
+        return (self.reconstruct(x),)
+
     def graphs(self) -> list[Graph]:
-        """encode, decode, reconstruct and objective."""
+        """encode, decode, reconstruct, objective and bound."""
         latent = ("batch", self.config.latent)
-        image, rebuilt = (
-            self.image_port("image", "images"),
-            self.image_port("reconstruction", "reconstructed images"),
-        )
+        image = self.image_port("image", "images")
+        rebuilt = self.image_port("reconstruction", "reconstructed images")
         mu = Port("mu", "float32", latent, "posterior mean")
         logvar = Port("logvar", "float32", latent, "posterior log-variance")
         z, eps = (Port(name, "float32", latent, "standard normal latent") for name in ("z", "eps"))
@@ -125,15 +138,21 @@ class VAE(Family):
         return [
             Graph("encode", "The posterior of images.", self.encode, (image,), (mu, logvar)),
             Graph("decode", "Images of latents.", self.decode, (z,), (image,)),
-            Graph(
-                "reconstruct",
-                "Images through the posterior mean and back.",
-                self.reconstruct,
-                (image,),
-                (rebuilt,),
-            ),
-            Graph("objective", "The loss and its terms.", self.objective, (image, eps, beta), terms),
+            Graph("reconstruct", "Images through the posterior mean and back.", self.reconstruct, (image,), (rebuilt,)),
+            Graph("objective", "The loss and its terms.", self.objective, (image, eps, beta), terms, (mu, logvar, z)),
+            self._bound_graph(image),
         ]
+
+    def _bound_graph(self, image: Port) -> Graph:
+        """The graph `bound`."""
+        noise = Port("eps", "float32", ("samples", "batch", self.config.latent), "standard normal latents")
+        default, what = self.likelihood_variance(), "variance of the likelihood"
+        variance = Port("variance", "float32", (), what, 1e-6, default=default, optional=True)
+        bounds = tuple(
+            Port(name, "float32", ("batch",), f"{what} bound of log p(image), in nats")
+            for name, what in (("elbo", "evidence lower"), ("bound", "importance-weighted lower"))
+        )
+        return Graph("bound", "How likely images are, at least.", self.bound, (image, noise, variance), bounds)
 
     def recipe(self) -> OneShot:
         """One decoder call."""

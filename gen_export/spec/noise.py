@@ -4,7 +4,8 @@ Widynski, *Squares: A Fast Counter-Based RNG* (2020), arXiv:2004.06278 (the four
 Steele et al., *Fast Splittable Pseudorandom Number Generators* (OOPSLA 2014) (the mixer of splitmix64);
 Box & Muller (1958) (the normals).
 
-All integers are uint64 modulo 2^64. The rounds use Mul, Add and Div only, because ONNX Runtime's CUDA provider
+Word p of draw d, at counter d 2^32 + p, gives the p-th uniform number of a draw; two words in a row give a pair of
+normals. All integers are uint64 modulo 2^64. The rounds use Mul, Add and Div only, because ONNX Runtime's CUDA provider
 has no shifts; the keys, one number a sample, use shifts and bitwise operations, once.
 """
 
@@ -53,6 +54,21 @@ def _uniform(word: Array) -> Array:
     """The top 24 bits of a word as the midpoint of their cell in (0, 1), float64."""
     xp = array_namespace(word)
     return (xp.astype(word // 256, xp.float64) + 0.5) * 2.0**-24
+
+
+def uniforms(keys: Array, draw: Array, size: int) -> Array:
+    """Uniform numbers of one draw, float64 (N, size): of word p at counter draw 2^32 + p, ((word >> 8) + 0.5) 2^-24.
+
+    They are the midpoints of the 2^24 cells of (0, 1), so never 0 or 1.
+
+    Args:
+        keys: `sample_keys`, uint64 (N,).
+        draw: 0 for the initial noise, j for that of step j, uint64 (1,).
+        size: Numbers a sample, at most 2^32.
+    """
+    xp = array_namespace(keys)
+    counter = draw * TWO_32 + xp.arange(size, dtype=xp.uint64)
+    return _uniform(squares_word(counter, xp.reshape(keys, (-1, 1))))
 
 
 def normals(keys: Array, draw: Array, size: int) -> Array:

@@ -10,7 +10,7 @@ Schedules are float64 NumPy arrays; cast them to the dtype of the data before us
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -40,6 +40,14 @@ def cosine_betas(states: int, offset: float = 0.008, largest: float = 0.999) -> 
 def alpha_bars(betas: np.ndarray) -> np.ndarray:
     """alpha_bar_0 = 1 and alpha_bar_{t+1} = alpha_bar_t (1 - beta_t), shape (T + 1,) (`alphaBar`)."""
     return np.cumprod(np.concatenate([np.ones(1), 1.0 - betas]))
+
+
+def named_alpha_bars(kind: Literal["cosine", "linear"], states: int) -> np.ndarray:
+    """alpha_bar of the schedules that models offer by name, shape (T + 1,)."""
+    if kind == "cosine":
+        return alpha_bars(cosine_betas(states))
+    # The endpoints of Ho et al. for T = 1000, scaled so that any T ends at about the same noise.
+    return alpha_bars(linear_betas(states, 0.1 / states, min(20.0 / states, 0.999)))
 
 
 def noisy_alpha_bars(abars: np.ndarray) -> np.ndarray:

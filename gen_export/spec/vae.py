@@ -1,9 +1,11 @@
 """The (beta-)VAE: a diagonal Gaussian posterior against a standard normal prior (reference section 3).
 
 Kingma & Welling, *Auto-Encoding Variational Bayes* (2014), arXiv:1312.6114, appendix B;
-Higgins et al., *beta-VAE* (ICLR 2017), equation 4.
+Higgins et al., *beta-VAE* (ICLR 2017), equation 4;
+Burda et al., *Importance Weighted Autoencoders* (2016), arXiv:1509.00519.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,3 +72,48 @@ def negative_elbo(terms: ElboTerms) -> Array:
 def beta_negative_elbo(beta: Array, terms: ElboTerms) -> Array:
     """The bound with its KL weighted by beta (`betaNegativeElbo`)."""
     return beta_vae_loss(terms.reconstruction_nll, terms.kl_posterior_prior, beta)
+
+
+def _log_density(difference: Array, logvar: Array) -> Array:
+    """The density log N(difference; 0, exp logvar) summed over all axes but the first."""
+    xp = array_namespace(difference)
+    terms = difference * difference * xp.exp(-logvar) + logvar + math.log(2.0 * math.pi)
+    return -0.5 * xp.sum(terms, axis=tuple(range(1, terms.ndim)))
+
+
+def gaussian_log_density(x: Array, mean: Array, variance: Array) -> Array:
+    """The density log N(x; mean, diag variance) in nats, summed over all axes but the first, shape (batch,).
+
+    Args:
+        x: Points, shape (batch, ...).
+        mean: An array or a number that broadcasts over x.
+        variance: An array or a number that broadcasts over x, positive.
+    """
+    xp = array_namespace(x)
+    return _log_density(x - mean, xp.log(xp.zeros_like(x) + variance))
+
+
+def log_importance_weights(x: Array, x_hat: Array, variance: Array, z: Array, mu: Array, logvar: Array) -> Array:
+    """The sum log p(x | z) + log p(z) - log q(z | x) in nats, shape (batch,): log w of Burda et al., equation 8.
+
+    Args:
+        x: Observations, shape (batch, ...).
+        x_hat: Decoded latents, the mean of p(x | z), shape (batch, ...).
+        variance: Variance of p(x | z).
+        z: Latents drawn from q, shape (batch, n).
+        mu: Posterior mean, shape (batch, n).
+        logvar: Posterior log-variance, shape (batch, n).
+    """
+    prior, posterior = gaussian_log_density(z, 0.0, 1.0), _log_density(z - mu, logvar)
+    return gaussian_log_density(x, x_hat, variance) + prior - posterior
+
+
+def importance_weighted_bound(log_w: Array) -> Array:
+    """The bound log mean_k w_k <= log p(x) in nats, on average over the latents (Burda et al., equation 8).
+
+    Args:
+        log_w: `log_importance_weights` of K latents of each observation, shape (K, ...).
+    """
+    xp = array_namespace(log_w)
+    largest = xp.max(log_w, axis=0, keepdims=True)  # so that exp neither overflows nor is 0 throughout
+    return xp.log(xp.mean(xp.exp(log_w - largest), axis=0)) + largest[0]

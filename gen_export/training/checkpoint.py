@@ -22,7 +22,7 @@ from gen_export.training.settings import TrainSettings
 
 FILE = "checkpoint.safetensors"
 KEY = "gen_export"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, warm-up and cosine decay, clipped gradients, averaged weights.
+"""The one training loop: players in turn, AdamW, warm-up and cosine decay, clipped gradients, averaged weights.
 
 The batch and the noise of a step are functions of (seed, step), so a resumed run repeats the run that was
 never stopped: bit for bit on the CPU.
@@ -16,23 +16,24 @@ from torch import Tensor
 from gen_export.data.batches import batch_indices
 from gen_export.data.image_set import ImageSet
 from gen_export.errors import RunStoppedError, TrainingError
-from gen_export.models.family import Family
+from gen_export.models.family import Family, Player
 from gen_export.spec.pixels import from_bytes
 from gen_export.training import checkpoint
 from gen_export.training.checkpoint import Record
 from gen_export.training.device import compiled, pick_precision
 from gen_export.training.log import Log
 from gen_export.training.meter import Meter
-from gen_export.training.preview import picture
+from gen_export.training.preview import rebuilt_picture, sample_picture
 from gen_export.training.progress import TrainProgress
 from gen_export.training.settings import TrainSettings
 from gen_export.training.signals import stop_requests
 from gen_export.training.state import TrainState, step_seed
-from gen_runtime.images import grid, save_png
+from gen_runtime.images import save_png
 
 LOG_EVERY = 20
 HELD_OUT_IMAGES = 512
 PREVIEW_IMAGES = 36
+REBUILT_IMAGES = 12
 
 
 class Trainer:
@@ -56,8 +57,10 @@ class Trainer:
         self.precision = pick_precision(self.settings.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == torch.float16)
         self.rng = torch.Generator(device)
-        model = self.state.model
-        self.losses = compiled(model.losses, device) if self.settings.compile else model.losses
+        self.losses = {
+            player.name: compiled(player.losses, device) if self.settings.compile else player.losses
+            for player in self.state.players
+        }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back the tensors that the record's checkpoint holds."""
@@ -124,23 +127,36 @@ class Trainer:
         return from_bytes(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float())
 
     def _step(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """One optimiser step; its losses and the norm of its gradient, still on the device."""
+        """One turn of every player; their losses and the largest norm of their gradients, still on the device."""
         state, settings = self.state, self.settings
         self.rng.manual_seed(step_seed(settings.seed, state.step))
-        for group in state.optimizer.param_groups:
-            group["lr"] = settings.lr_at(state.step)
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            losses = self.losses(x, self.rng)
-        self.scaler.scale(losses["loss"]).backward()
-        self.scaler.unscale_(state.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip)
-        if self.scaler.is_enabled():
-            norm = norm.nan_to_num(0.0, 0.0, 0.0)  # a step that the scaler skips moves nothing
-        self.scaler.step(state.optimizer)
+        losses: dict[str, Tensor] = {}
+        norms = []
+        for player in state.players:
+            span = settings.span(player.begin, player.end)
+            if state.step in span:
+                found, norm = self._turn(player, x, settings.lr_at(state.step, span))
+                losses |= found
+                norms.append(norm)
         self.scaler.update()
-        state.optimizer.zero_grad(set_to_none=True)
         state.ema.update_parameters(state.model)
         state.step += 1
+        return losses, torch.stack(norms).max()
+
+    def _turn(self, player: Player, x: Tensor, lr: float) -> tuple[dict[str, Tensor], Tensor]:
+        """One optimiser step of a player; its losses and the norm of its gradient."""
+        state, optimizer = self.state, self.state.optimizers[player.name]
+        optimizer.param_groups[0]["lr"] = lr
+        with state.turn(player):
+            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                losses = self.losses[player.name](x, self.rng)
+            self.scaler.scale(next(iter(losses.values()))).backward()
+        self.scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(player.parameters(), self.settings.clip)
+        if self.scaler.is_enabled():
+            norm = norm.nan_to_num(0.0, 0.0, 0.0)  # a step that the scaler skips moves nothing
+        self.scaler.step(optimizer)
+        optimizer.zero_grad(set_to_none=True)
         return {name: value.detach() for name, value in losses.items()}, norm
 
     def _report(self, meter: Meter, log: Log, progress: TrainProgress) -> None:
@@ -151,27 +167,42 @@ class Trainer:
             rest = f"the last good checkpoint is {saved}" if saved.exists() else "no checkpoint was saved yet"
             raise TrainingError(f"{broken}; {rest}")
         self.record = replace(self.record, seconds=self.record.seconds + seconds)
-        lr = self.settings.lr_at(self.state.step - 1)
         log.write(
             self.state.step,
             **losses,
-            lr=lr,
+            lr=self._lr(),
             images_per_second=round(rate, 1),
             seconds=round(self.record.seconds, 1),
         )
-        progress.update(self.state.step, losses["loss"], rate)
+        progress.update(self.state.step, next(iter(losses.items())), rate)
+
+    def _lr(self) -> float:
+        """Learning rate of the last step: that of the last player who took part."""
+        last, settings = self.state.step - 1, self.settings
+        spans = [settings.span(player.begin, player.end) for player in self.state.players]
+        return settings.lr_at(last, [span for span in spans if last in span][-1])
 
     def _preview(self, log: Log, progress: TrainProgress) -> None:
-        """Write a picture of the averaged model and its losses on held-out images."""
+        """Write pictures of the averaged model and its losses on held-out images."""
         family, step = self.state.averaged(), self.state.step
         held_out = self._held_out_losses(family)
         self.record = replace(self.record, held_out=held_out)
         log.write(step, held_out=held_out)
-        path = self.folder / "samples" / f"step-{step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
-        save_png(path, grid(picture(family, self.settings.seed, PREVIEW_IMAGES)))
+        kept = self._to_device(self.held_out.images(np.arange(min(REBUILT_IMAGES, len(self.held_out)))))
+        pictures = {
+            "samples": sample_picture(family, self.settings.seed, PREVIEW_IMAGES),
+            "rebuilt": rebuilt_picture(family, kept),
+        }
+        paths = [self._show(name, picture) for name, picture in pictures.items() if picture is not None]
         shown = "  ".join(f"{name} {value:.4f}" for name, value in held_out.items())
-        progress.say(f"step {step}: held out {shown}  {path}")
+        progress.say(f"step {step}: held out {shown}  {'  '.join(map(str, paths))}")
+
+    def _show(self, name: str, picture: np.ndarray) -> Path:
+        """Write a picture of this step into its folder."""
+        path = self.folder / name / f"step-{self.state.step:07d}.png"
+        path.parent.mkdir(exist_ok=True)
+        save_png(path, picture)
+        return path
 
     @torch.no_grad()
     def _held_out_losses(self, family: Family) -> dict[str, float]:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class TrainProgress:
-    """Loss, images a second and time left, on standard error.
+    """A loss, images a second and time left, on standard error.
 
     Args:
         name: What is trained.
@@ -36,9 +36,10 @@ class TrainProgress:
     ) -> None:
         self.bar.stop()
 
-    def update(self, step: int, loss: float, rate: float) -> None:
-        """Show the state after `step` steps: mean loss lately, images a second."""
-        self.bar.update(self.task, completed=step, note=f"loss {loss:.4f}  {rate:,.0f} images/s")
+    def update(self, step: int, loss: tuple[str, float], rate: float) -> None:
+        """Show the state after `step` steps: a loss by name, lately, and images a second."""
+        name, value = loss
+        self.bar.update(self.task, completed=step, note=f"{name} {value:.4f}  {rate:,.0f} images/s")
 
     def say(self, line: str) -> None:
         """Print one line above the bar."""

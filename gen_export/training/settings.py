@@ -52,8 +52,17 @@ class TrainSettings:
         kinds = (None, *get_args(Precision))
         require(self.precision in kinds, "precision", f"one of {', '.join(kinds[1:])}", self.precision)
 
-    def lr_at(self, step: int) -> float:
-        """Learning rate of step 0..steps-1: linear warm-up, then half a cosine towards 0."""
-        warm = min(1.0, (step + 1) / max(self.warmup, 1))
-        progress = max(0.0, (step - self.warmup) / max(self.steps - self.warmup, 1))
+    def span(self, begin: float, end: float) -> range:
+        """The steps between two shares of the run."""
+        return range(round(begin * self.steps), round(end * self.steps))
+
+    def lr_at(self, step: int, span: range | None = None) -> float:
+        """Learning rate of a step of a span of steps, by default of the whole run.
+
+        Linear warm-up, then half a cosine towards 0.
+        """
+        span = range(self.steps) if span is None else span
+        done, length = step - span.start, len(span)
+        warm = min(1.0, (done + 1) / max(self.warmup, 1))
+        progress = max(0.0, (done - self.warmup) / max(length - self.warmup, 1))
         return self.lr * warm * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -15,7 +15,7 @@ LIMIT = 2**20
 """The longest document read, in characters: a card is a few thousand."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "tool")
+_SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "verified", "tool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Card:
         image: The size of the images.
         inputs: What the graph takes, in order.
         outputs: What it gives, in order.
+        inner: Values on the way that keep a name in the file.
         parts: Names of the graphs in the files beside this one.
         parity: Measured differences from the model it was exported from, one entry a graph and batch.
         config: The options the model was built with.
@@ -56,6 +57,7 @@ class Card:
         data: The images it was trained on.
         training: How it was trained.
         trajectory: Measured differences along a sampler's steps.
+        verified: What was checked on the file, and the hash of the weights it was checked on.
         tool: The versions that wrote the file.
         text: The document as it stands in the file.
     """
@@ -67,6 +69,7 @@ class Card:
     image: ImageShape
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    inner: tuple[Port, ...]
     parts: tuple[str, ...]
     parity: tuple[Mapping[str, Any], ...]
     config: Mapping[str, Any] | None
@@ -75,8 +78,20 @@ class Card:
     data: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
     trajectory: Mapping[str, Any] | None
+    verified: Mapping[str, Any] | None
     tool: Mapping[str, Any] | None
     text: str = field(repr=False)
+
+    @classmethod
+    def of_metadata(cls, metadata: Mapping[str, str], source: str) -> "Card":
+        """The card in a file's ONNX metadata.
+
+        Raises:
+            FileError: There is none, or `parse` refuses it.
+        """
+        if KEY not in metadata:
+            raise FileError(f"{source}: an ONNX file without the metadata key {KEY!r}: gen-export did not write it")
+        return cls.parse(metadata[KEY], source)
 
     @classmethod
     def parse(cls, text: str, source: str) -> "Card":
@@ -99,6 +114,7 @@ class Card:
                 image=ImageShape(**document["image"]),
                 inputs=tuple(Port.from_json(port) for port in document["inputs"]),
                 outputs=tuple(Port.from_json(port) for port in document["outputs"]),
+                inner=tuple(Port.from_json(port) for port in _of(list, document.get("inner", []))),
                 parts=tuple(_name(part) for part in _of(list, document.get("parts", []))),
                 parity=tuple(_of(dict, row) for row in _of(list, document.get("parity", []))),
                 **{name: _section(document.get(name)) for name in _SECTIONS},

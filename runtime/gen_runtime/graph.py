@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gen_runtime.card import KEY, Card
+from gen_runtime.card import Card
 from gen_runtime.errors import FileError, GenRuntimeError, PortError
 from gen_runtime.inputs import Array, check_inputs, fits, free_axes, shape_text
 from gen_runtime.session import Device, Session, UsedDevice, first_line, open_session
@@ -105,12 +105,10 @@ def open_graph(path: Path, device: Device, threads: int | None) -> Graph:
     """
     session, used = open_session(path, device, threads)
     try:
-        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+        metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: its metadata is not UTF-8 text") from error
-    if text is None:
-        raise FileError(f"{path}: an ONNX file without the metadata key {KEY!r}: gen-export did not write it")
-    card = Card.parse(text, str(path))
+    card = Card.of_metadata(metadata, str(path))
     _check_ports(path, card, session)
     return Graph(path, card, session, used)
 

@@ -39,6 +39,11 @@ def load(path: str | os.PathLike[str], device: Device = "auto", threads: int | N
     return Model(open_graph(Path(path), device, threads), threads)
 
 
+def part_file(main: Path, name: str) -> Path:
+    """The file of a part: `<name>.<graph>.onnx` beside `<name>.onnx`."""
+    return main.with_name(f"{main.name.removesuffix('.onnx')}.{name}.onnx")
+
+
 class Model:
     """Graphs by name: `model.encode(image)`, `model.denoise(x, t)`, and `model.sample(...)` in batches.
 
@@ -82,7 +87,7 @@ class Model:
             raise GraphError(f"{self.path} has no graph {name!r}: it has {', '.join(self.graphs)}")
         if name == self.card.graph:
             return self.path
-        return self.path.with_name(f"{self.path.name.removesuffix('.onnx')}.{name}.onnx")
+        return part_file(self.path, name)
 
     def graph(self, name: str) -> Graph:
         """The graph of this name, opened on the model's device when it is first asked for.

@@ -50,6 +50,16 @@ def open_session(path: Path, device: Device, threads: int | None) -> tuple[Sessi
     return _create(path, [_CPU], threads), "cpu"
 
 
+def open_bytes(model: bytes, source: Path, threads: int | None) -> Session:
+    """A session on the CPU of a model in memory, made from the file `source`.
+
+    Raises:
+        FileError: ONNX Runtime cannot load it.
+        DeviceError: ONNX Runtime is missing.
+    """
+    return _create(source, [_CPU], threads, model)
+
+
 def first_line(error: Exception) -> str:
     """What ONNX Runtime says went wrong, without its codes, source lines and stack."""
     line = str(error).strip().partition("\n")[0]
@@ -90,13 +100,13 @@ def _preload(ort: Any) -> str:
     return f" ({line})" if line else ""
 
 
-def _create(path: Path, providers: list[str], threads: int | None) -> Session:
-    """A session that keeps to its providers when one fails."""
+def _create(path: Path, providers: list[str], threads: int | None, model: bytes | None = None) -> Session:
+    """A session that keeps to its providers when one fails; of the file, or of a model made from it."""
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads or 0
     try:
-        return ort.InferenceSession(path, options, providers=providers, enable_fallback=0)
+        return ort.InferenceSession(path if model is None else model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no class of their own
         raise FileError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error

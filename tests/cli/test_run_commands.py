@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from gen_export.cli import inspect as inspect_module
 from gen_export.cli import run as run_module
 from gen_export.errors import DataError
+from gen_export.verify.stamp import stamp, weights
 from gen_runtime import DeviceError, FileError, GraphError, Port, PortError, load
 
 
@@ -302,6 +303,30 @@ def test_inspect_tells_which_parts_are_missing(invoke, tiny, tmp_path):
     (tmp_path / tiny.name).write_bytes(tiny.read_bytes())
 
     assert "encode (missing)" in invoke("inspect", tiny.name)
+
+
+def test_inspect_tells_what_was_verified_and_whether_the_files_are_still_those(invoke, tmp_path):
+    path = files.write_model(tmp_path)
+    assert "verified" not in invoke("inspect", path)
+
+    fact = {"kind": "exact", "verdict": "passed", "error": 0, "bound": 0}
+    stamp(path, {"one": fact, "two": fact}, weights(path))
+    assert "2 facts, fits these weights" in invoke("inspect", path)
+
+    stamp(path, {"one": fact, "two": fact | {"verdict": "failed"}}, weights(path))
+    assert "1 facts, 1 failed, fits these weights" in invoke("inspect", path)
+
+    (tmp_path / "tiny.encode.onnx").write_bytes((tmp_path / "tiny.decode.onnx").read_bytes())
+    output = " ".join(invoke("inspect", path).split())
+    assert "stamp does not fit: the file was changed after it was verified" in output
+
+
+def test_inspect_shows_a_hostile_stamp_as_plain_text(invoke, tmp_path):
+    path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample"))
+    hostile = {"weights": weights(path), "passed": "\x1b[31m", "failed": [{}]}
+    path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample", verified=hostile))
+
+    assert "?[31m facts, [{}] failed, fits these weights" in invoke("inspect", path)
 
 
 def test_inspect_gives_the_raw_document(invoke, tiny):

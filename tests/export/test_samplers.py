@@ -11,7 +11,9 @@ import onnxruntime
 import pytest
 
 from gen_export.export import samplers
-from gen_export.export.samplers import FROM_NOISE, SAMPLE, STEP, Built, build_samplers
+from gen_export.export.denoising import STEP
+from gen_export.export.sampler_graph import Built
+from gen_export.export.samplers import FROM_NOISE, SAMPLE, build_samplers
 from gen_export.models.recipes import OneShot
 from gen_export.spec import diffusion, noise, schedules
 from gen_export.spec.noise import sample_normals
@@ -26,7 +28,7 @@ ROUNDED_APART = 0.01
 
 
 def built(data: GaussianData, opset: int = 18, unroll: int | None = None) -> dict[str, Built]:
-    samplers = build_samplers(data.recipe(), data.network(opset), SHAPE, unroll)
+    samplers = build_samplers(data.recipe(), {"denoise": data.network(opset)}, SHAPE, unroll)
     return {sampler.name: sampler for sampler in samplers}
 
 
@@ -367,7 +369,7 @@ def decoder() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def one_shot(decoder: dict[str, np.ndarray]) -> dict[str, Built]:
-    return {b.name: b for b in build_samplers(OneShot((7,)), parse(DECODER, **decoder), SHAPE)}
+    return {b.name: b for b in build_samplers(OneShot((7,)), {"decode": parse(DECODER, **decoder)}, SHAPE)}
 
 
 def test_one_call_decodes_the_noise_of_the_seed(one_shot: dict[str, Built], decoder: dict[str, np.ndarray]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gen_export.export.tracing import TRACED_BATCH, example, trace
+from gen_export.export.tracing import TRACED_BATCH, examples, trace
 from gen_export.models.family import Family, Graph, ImageShape
 from gen_runtime.ports import Port
 
@@ -29,14 +29,11 @@ class Stub(Family):
         self.layer = function if isinstance(function, nn.Module) else None
         self.declared = Graph("stub", "A function.", function, tuple(inputs), tuple(outputs))
 
-    def losses(self, x, rng):
-        return {}
+    def players(self):
+        return ()
 
     def graphs(self):
         return [self.declared]
-
-    def recipe(self):
-        return None
 
 
 def traced(function, opset=18, **ports) -> ir.Model:
@@ -134,10 +131,11 @@ def test_a_module_in_training_mode_is_traced_as_it_runs_in_use():
 
 
 def test_examples_are_zeros_and_for_integers_ones():
-    numbers, states = example(X), example(Port("t", "int64", ("batch",)))
+    numbers, states, many = examples((X, Port("t", "int64", ("batch",)), Port("n", "float32", ("samples", "batch"))))
 
     assert (numbers.dtype, numbers.tolist()) == (torch.float32, [[0.0] * 4] * TRACED_BATCH)
     assert (states.dtype, states.tolist()) == (torch.int64, [1] * TRACED_BATCH)
+    assert many.shape == (TRACED_BATCH + 1, TRACED_BATCH)
 
 
 def test_tracing_says_nothing_and_leaves_the_exporters_logger_as_it_was(capfd):

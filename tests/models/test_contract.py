@@ -14,6 +14,9 @@ from gen_export.training.preview import picture, sample
 
 CASES = [(name, {}) for name in FAMILIES] + [("diffusion", {"net": "residual"}), ("diffusion", {"schedule": "linear"})]
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 8, 12)]
+SAMPLERS = [name for name in FAMILIES if family_class(name).main == "sample"]
+WITHOUT_NOISE = ("autoencoder", "vqvae")
+every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 
 
@@ -31,6 +34,8 @@ def arguments(graph, batch: int, seed: int = 0) -> list[torch.Tensor]:
             values.append(torch.randint(int(port.minimum), int(port.maximum) + 1, shape, generator=rng))
         elif port.default is not None:
             values.append(torch.tensor(port.default))
+        elif port.dtype == "bool":
+            values.append(torch.rand(shape, generator=rng) < 0.5)
         else:
             values.append(torch.randn(shape, generator=rng).clamp(-1, 1))
     return values
@@ -94,8 +99,9 @@ def test_every_graph_returns_what_its_ports_declare(build_family, name, options,
             result = graph.function(*arguments(graph, batch=3))
         values = result if isinstance(result, tuple) else (result,)
         found = [(str(value.dtype), [*value.shape]) for value in values]
-        shapes = [[3 if axis == "batch" else axis for axis in port.shape] for port in graph.outputs]
-        dtypes = [f"torch.{port.dtype}" for port in graph.outputs]
+        ports = (*graph.outputs, *graph.inner)
+        shapes = [[3 if isinstance(axis, str) else axis for axis in port.shape] for port in ports]
+        dtypes = [f"torch.{port.dtype}" for port in ports]
         assert found == list(zip(dtypes, shapes, strict=True)), graph.name
 
 
@@ -105,26 +111,42 @@ def test_names_of_graphs_and_ports_are_not_used_twice(build_family, name):
 
     assert len({graph.name for graph in graphs}) == len(graphs)
     for graph in graphs:
-        ports = [port.name for port in (*graph.inputs, *graph.outputs)]
+        ports = [port.name for port in (*graph.inputs, *graph.outputs, *graph.inner)]
         assert len(set(ports)) == len(ports), graph.name
 
 
 @every_case
-def test_the_loss_comes_first_and_all_terms_are_finite_scalars(build_family, name, options):
+def test_all_losses_are_finite_scalars_and_no_two_players_share_a_name(build_family, name, options):
     family = build_family(name, **options)
-    losses = family.losses(images(family, 4), torch.Generator().manual_seed(0))
+    players = family.players()
+    found = [player.losses(images(family, 4), torch.Generator().manual_seed(0)) for player in players]
 
-    assert next(iter(losses)) == "loss"
-    assert all(value.shape == () and torch.isfinite(value) for value in losses.values())
+    assert len({player.name for player in players}) == len(players)
+    assert sum(map(len, found)) == len({term for losses in found for term in losses})
+    assert all(value.shape == () and torch.isfinite(value) for losses in found for value in losses.values())
+
+
+@every_case
+def test_every_parameter_belongs_to_exactly_one_player_and_someone_plays_at_every_moment(build_family, name, options):
+    family = build_family(name, **options)
+    moved = [parameter for player in family.players() for parameter in player.parameters()]
+
+    assert len(set(moved)) == len(moved)
+    assert set(moved) == set(family.parameters())
+    for share in (0.0, 0.25, 0.5, 0.75, 0.999):
+        assert any(player.begin <= share < player.end for player in family.players())
 
 
 @every_case
 def test_losses_are_a_function_of_the_images_and_the_generator(build_family, name, options):
     family = build_family(name, **options)
     x = images(family, 4)
-    first, again, other = (family.losses(x, torch.Generator().manual_seed(seed))["loss"].item() for seed in (1, 1, 2))
+    first, again, other = (
+        [value.item() for value in family.losses(x, torch.Generator().manual_seed(seed)).values()] for seed in (1, 1, 2)
+    )
 
-    assert first == again != other
+    assert first == again
+    assert (first != other) == (name not in WITHOUT_NOISE)
 
 
 @every_case
@@ -132,47 +154,65 @@ def test_the_gradient_reaches_every_parameter_after_a_few_steps_from_fresh_weigh
     cls = family_class(name)
     torch.manual_seed(0)
     family = cls(config_from(cls.Config, {"size": "tiny", **options}), ImageShape(3, 8, 8))
-    optimizer = torch.optim.AdamW(family.parameters(), lr=1e-3)
-    for step in range(4):
-        optimizer.zero_grad()
-        family.losses(images(family, 4, seed=step), torch.Generator().manual_seed(step))["loss"].backward()
-        optimizer.step()
+    seen: set[torch.Tensor] = set()
+    for player in family.players():
+        optimizer = torch.optim.AdamW(player.parameters(), lr=1e-3)
+        for step in range(4):
+            family.zero_grad()
+            losses = player.losses(images(family, 4, seed=step), torch.Generator().manual_seed(step))
+            next(iter(losses.values())).backward()
+            optimizer.step()
+        seen |= {value for value in player.parameters() if value.grad is not None and value.grad.any()}
 
-    dead = [name for name, value in family.named_parameters() if value.grad is None or not value.grad.any()]
-    assert dead == []
+    assert [name for name, value in family.named_parameters() if value not in seen] == []
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@every_sampler
 def test_a_recipe_samples_images_of_the_familys_shape_in_range(build_family, name):
     family = build_family(name, (3, 8, 12))
     recipe = family.recipe()
 
-    drawn = sample(family, 3, np.arange(2), **({"steps": 4} if isinstance(recipe, Denoising) else {}))
+    drawn = sample(family, recipe, 3, np.arange(2), **({"steps": 4} if isinstance(recipe, Denoising) else {}))
 
     assert drawn.shape == (2, 3, 8, 12)
     assert drawn.abs().max() <= 1.0 + 1e-6
     assert drawn[0].ne(drawn[1]).any()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@every_sampler
 def test_a_sampled_image_does_not_depend_on_its_batch(build_family, name):
     """Within the rounding of one convolution that another batch size may sum in another order: one grey level."""
     family = build_family(name)
-    options = {"steps": 2} if isinstance(family.recipe(), Denoising) else {}
+    recipe = family.recipe()
+    options = {"steps": 2} if isinstance(recipe, Denoising) else {}
 
-    many, few = (picture(family, 5, count, **options).astype(int) for count in (4, 2))
+    many, few = (picture(family, recipe, 5, count, **options).astype(int) for count in (4, 2))
 
     assert many.shape == (4, 8, 8, 1)
     assert np.abs(many[:2] - few).max() <= 1
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_recipe_names_a_declared_graph_that_takes_its_noise(build_family, name):
+@every_sampler
+def test_the_recipe_names_declared_graphs(build_family, name):
     family = build_family(name)
-    recipe = family.recipe()
-    port = family.graph(recipe.graph).inputs[0]
 
-    assert port.shape[1:] == recipe.noise_shape
+    assert {*family.recipe().graphs} <= {graph.name for graph in family.graphs()}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_main_graph_is_the_sampler_or_a_declared_graph(build_family, name):
+    family = build_family(name)
+
+    assert (family.main == "sample") == (family.recipe() is not None)
+    assert family.main == "sample" or family.main in [graph.name for graph in family.graphs()]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_a_family_rebuilds_has_the_shape_of_the_images(build_family, name):
+    family = build_family(name)
+    x = images(family, 3)
+
+    assert all(row.shape == x.shape for row in family.rebuild(x))
 
 
 def test_a_one_shot_recipe_has_no_options_and_a_loop_has_steps_and_eta(build_family):

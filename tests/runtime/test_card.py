@@ -29,6 +29,16 @@ def test_the_card_says_what_the_document_says(document):
     assert json.loads(card.text) == document
 
 
+def test_the_card_names_the_values_on_the_way_and_what_was_checked(document):
+    inner = {"name": "h", "dtype": "float32", "shape": ["batch", 8]}
+    verified = {"weights": {"sample": "0" * 64}, "facts": {}, "passed": 0, "failed": 0, "tool": "0.1.0"}
+
+    card = parse(document | {"inner": [inner], "verified": verified})
+
+    assert [(port.name, port.shape) for port in card.inner] == [("h", ("batch", 8))]
+    assert card.verified == verified
+
+
 def test_the_card_is_frozen(document):
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse(document).family = "vae"
@@ -39,7 +49,8 @@ def test_sections_that_say_nothing_may_be_left_out(document):
 
     card = parse({name: document[name] for name in needed})
 
-    assert (card.parts, card.parity, card.schedule, card.tool) == ((), (), None, None)
+    assert (card.inner, card.parts, card.parity) == ((), (), ())
+    assert (card.schedule, card.verified, card.tool) == (None, None, None)
 
 
 @pytest.mark.parametrize("field", ["family", "graph", "image", "inputs", "outputs"])
@@ -65,6 +76,9 @@ def test_a_missing_field_is_named(document, field):
         {"inputs": ["seed"]},
         {"inputs": [{"name": "x", "dtype": "float32", "shape": 3}]},
         {"inputs": [{"name": "x", "dtype": "float32", "shape": [], "colour": "red"}]},
+        {"inner": {"h": 1}},
+        {"inner": ["h"]},
+        {"verified": "yes"},
         {"parts": "encode"},
         {"parity": [3]},
         {"schedule": [1]},

@@ -1,8 +1,9 @@
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen_export.spec.objectives import mse, weighted_three_term, weighted_two_term
+from gen_export.spec.objectives import mse, mse_gradient, weighted_three_term, weighted_two_term
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 nonneg = st.floats(min_value=0.0, max_value=2.0**100)
@@ -19,6 +20,16 @@ def test_mse_is_symmetric_in_its_arguments(pairs: list[tuple[float, float]]) -> 
     a, b = np.array(pairs).T
 
     assert mse(a, b) == mse(b, a)
+
+
+def test_the_gradient_of_the_mean_square_is_that_of_autograd() -> None:
+    """`mseDerivSpec`."""
+    predicted, target = np.random.default_rng(0).standard_normal((2, 3, 5))
+    traced = torch.from_numpy(predicted).requires_grad_()
+    mse(traced, torch.from_numpy(target)).backward()
+
+    assert traced.grad is not None
+    np.testing.assert_allclose(mse_gradient(predicted, target), traced.grad.numpy(), rtol=1e-15)
 
 
 @given(finite, finite)

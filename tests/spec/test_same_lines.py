@@ -4,6 +4,7 @@ What is not run on all three is listed, with its reason, and the list is held co
 """
 
 import inspect
+import pkgutil
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,22 @@ import numpy as np
 import pytest
 import torch
 
-from gen_export.spec import diffusion, noise, objectives, pixels, samplers, schedules, vae
+from gen_export import spec
+from gen_export.spec import (
+    anticollapse,
+    categorical,
+    diffusion,
+    dynamics,
+    gan,
+    masks,
+    noise,
+    objectives,
+    pixels,
+    samplers,
+    schedules,
+    vae,
+    vqvae,
+)
 from tests.export.analytic import evaluate, graph_of
 
 RNG = np.random.default_rng(2)
@@ -24,8 +40,36 @@ DRAW = np.array([3], np.uint64)
 ABARS = schedules.alpha_bars(schedules.linear_betas(6, 0.05, 0.4))
 BETAS = schedules.linear_betas(6, 0.05, 0.4)
 FLOW = schedules.ContinuousLinear(0.5, 3.0)
+HIDDEN = RNG.random((2, 5)) < 0.5
+CODES, COUNTS = RNG.standard_normal((7, 5)), np.array([3.0, 0.0, 1.0])
+EDGES = np.array([[0, 1], [4, 2], [6, 6]])
+HALVE = dynamics.DynamicalSystem(lambda x: 0.5 * x)
+ADD = dynamics.DrivenSystem(lambda x, u: 0.5 * x + u)
+MODULES = (
+    anticollapse,
+    categorical,
+    diffusion,
+    dynamics,
+    gan,
+    masks,
+    noise,
+    objectives,
+    pixels,
+    samplers,
+    schedules,
+    vae,
+    vqvae,
+)
 
 CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
+    anticollapse.graph_alignment_energy: (CODES, EDGES),
+    anticollapse.coordinate_spread: (CODES,),
+    anticollapse.variance_floor_guard: (CODES, 100.0),
+    anticollapse.graph_ssl_objective: (CODES, EDGES, 100.0),
+    categorical.temper: (X, 0.7),
+    categorical.keep_top: (X, np.array(3)),
+    categorical.categorical: (X, np.array([0.3, 0.9])),
+    categorical.next_code: (X, np.array([0.3, 0.9]), np.array(0.7), np.array(3)),
     diffusion.sqrt_nonneg: (X,),
     diffusion.safe_div: (X, abs(EPS)),
     diffusion.forward_noising: (X, EPS, A_T),
@@ -39,13 +83,39 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     diffusion.image_ddim_step: (X, EPS, A_T, A_S),
     diffusion.ddim_sigma: (A_T, A_S, np.array(0.7)),
     diffusion.image_ddim_mean: (X, EPS, A_T, A_S, SIGMA),
+    diffusion.image_ddim_law: (X, EPS, A_T, A_S, np.array(0.7)),
     diffusion.pf_ode_rhs: (X, EPS, np.array(2.0), SIGMA),
     diffusion.euler_step: (lambda x, t: x * t, X, np.array(0.5), np.array(-0.1)),
+    dynamics.iterate: (HALVE, 3, X),
+    dynamics.trajectory: (HALVE, X, 3),
+    dynamics.iterate_with_input: (ADD, [1.0, 2.0], X),
+    dynamics.driven_trajectory: (ADD, X, [1.0, 2.0]),
+    dynamics.l2_norm: (X,),
+    dynamics.lipschitz_ratio: (lambda x: x * x, X, EPS),
+    dynamics.euler_lipschitz: (np.array(-0.1), A_T),
+    dynamics.pf_ode_rhs_lipschitz: (A_T, SIGMA, np.array(3.0)),
+    dynamics.pf_ode_euler_lipschitz: (A_T, SIGMA, np.array(-0.1), np.array(3.0)),
+    dynamics.guarded_ddim_lipschitz: (A_T, A_S, np.array(3.0)),
+    dynamics.image_ddim_lipschitz: (A_T, A_S, np.array(3.0)),
+    dynamics.guarded_ddpm_lipschitz: (np.array(0.4), A_T, np.array(3.0)),
+    gan.real_term: (EPS[0],),
+    gan.fake_term: (EPS[0],),
+    gan.discriminator_loss: (X[0], EPS[0]),
+    gan.generator_loss: (EPS[0],),
+    masks.hide: (X, HIDDEN),
+    masks.merge: (X, EPS, HIDDEN),
+    masks.block_mae_sample: (X.reshape(2, 5, 1), masks.BlockMask((2, None), 2), 4),
+    masks.reconstruction_weights: (HIDDEN, (1,)),
+    masks.mse_weighted: (X, EPS, Z),
+    masks.masked_mse: (X, EPS, HIDDEN),
+    masks.random_hidden: (X, 0.6),
     noise.splitmix64: (WORDS,),
     noise.sample_keys: (noise.seed_bits(-1), WORDS),
     noise.squares_word: (WORDS, KEYS[:1]),
+    noise.uniforms: (KEYS, DRAW, 7),
     noise.normals: (KEYS, DRAW, 7),
     objectives.mse: (X, EPS),
+    objectives.mse_gradient: (X, EPS),
     objectives.weighted_two_term: (SIGMA, X, EPS),
     objectives.weighted_three_term: (SIGMA, X, EPS, Z),
     pixels.from_bytes: (X,),
@@ -67,29 +137,68 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     vae.kl_sum: (X, EPS),
     vae.beta_vae_loss: (SIGMA, A_T, A_S),
     vae.variance_of_scale: (X,),
+    vae.gaussian_log_density: (X, EPS, 0.3),
+    vae.log_importance_weights: (X, EPS, SIGMA, Z, X, EPS),
+    vae.importance_weighted_bound: (100.0 * X,),
     vae.negative_elbo: (vae.ElboTerms(X, EPS),),
     vae.beta_negative_elbo: (2.0, vae.ElboTerms(X, EPS)),
+    vqvae.squared_l2: (X, EPS),
+    vqvae.nearest_code: (X, CODES),
+    vqvae.lookup: (CODES, np.array([[0, 2], [6, 2]])),
+    vqvae.straight_through: (X, EPS),
+    vqvae.codebook_loss: (X, EPS),
+    vqvae.commitment_loss: (X, EPS),
+    vqvae.vqvae_loss: (A_T, A_S, SIGMA, np.array(0.25)),
+    vqvae.training_gradients: (X, EPS, Z, 0.25),
+    vqvae.perplexity: (COUNTS,),
+    vqvae.ema_codebook: (COUNTS, CODES[:3], COUNTS[::-1].copy(), CODES[3:6], 0.9, 1e-5),
 }
-NUMPY_ONLY = {  # of whole numbers or seeds, evaluated before any network runs
+NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated before any network runs
+    masks.vector_hidden_mask,
+    masks.patch_hidden_mask,
     noise.seed_bits,
     noise.sample_normals,
     noise.counter_normals,
     schedules.linear_betas,
     schedules.cosine_betas,
     schedules.alpha_bars,
+    schedules.named_alpha_bars,
     schedules.image_time,
 }
-PAIRS = {diffusion.image_ddim_law}  # gives two arrays, each of a function with a case
-NOT_IN_TORCH = {noise.splitmix64, noise.sample_keys, noise.squares_word, noise.normals}  # it cannot add uint64
-NOT_IN_GRAPHS = {  # means and exp are traced by torch, and schedules and whole samplers are not one graph
-    *(f for f in CASES if f.__module__ in (samplers.__name__, vae.__name__)),
+NOT_ARRAYS: set[Callable[..., Any]] = {  # they give truth values, and systems whose steps have cases
+    anticollapse.is_collapsed,
+    dynamics.is_fixed_point,
+    dynamics.freeze,
+    dynamics.ddim_step_system,
+    dynamics.pf_ode_euler_system,
+}
+NOT_IN_TORCH = {f for f in CASES if f.__module__ == noise.__name__}  # it cannot add uint64
+NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules and whole samplers are not one graph
+    *(
+        f
+        for m in (anticollapse, dynamics, gan, masks, samplers, vae, vqvae)
+        for f in CASES
+        if f.__module__ == m.__name__
+    ),
     diffusion.epsilon_loss,
     objectives.mse,
+    objectives.mse_gradient,
     schedules.noisy_alpha_bars,
     schedules.ContinuousLinear.alpha_bar,
     schedules.ContinuousLinear.sigma,
-} - {vae.beta_vae_loss, vae.variance_of_scale}
-WITHOUT_OWN_DTYPE = {pixels.to_bytes, schedules.trailing_state, vae.negative_elbo, vae.beta_negative_elbo}
+} - {vae.beta_vae_loss, vae.variance_of_scale, vqvae.lookup, vqvae.straight_through, vqvae.vqvae_loss}
+WITHOUT_OWN_DTYPE = {
+    categorical.temper,
+    categorical.categorical,
+    categorical.next_code,
+    masks.reconstruction_weights,
+    masks.random_hidden,
+    pixels.to_bytes,
+    schedules.trailing_state,
+    vae.negative_elbo,
+    vae.beta_negative_elbo,
+    vqvae.nearest_code,
+}
 # exp, log, sin and cos of two libraries may round apart, by one unit in the last place each, through a few more steps.
 RTOL = 1e-14
 
@@ -112,21 +221,54 @@ def tensors(value: Any) -> Any:
     return value
 
 
-def test_every_public_function_has_a_case_or_a_reason() -> None:
-    modules = (diffusion, noise, objectives, pixels, samplers, schedules, vae)
-    functions = {f for module in modules for f in public(module)}
+def several(result: Any) -> list[Any]:
+    """The arrays that a function gives."""
+    return list(result) if isinstance(result, list | tuple) else [result]
 
-    assert functions - set(CASES) == NUMPY_ONLY | PAIRS
+
+def test_every_public_function_has_a_case_or_a_reason() -> None:
+    names = {info.name for info in pkgutil.iter_modules(spec.__path__)}
+    functions = {f for module in MODULES for f in public(module)}
+
+    assert {module.__name__.split(".")[-1] for module in MODULES} == names - {"self_supervised"}  # of Python integers
+    assert functions - set(CASES) == NUMPY_ONLY | NOT_ARRAYS
 
 
 @pytest.mark.parametrize("function", [f for f in CASES if f not in NOT_IN_TORCH], ids=name)
 def test_torch_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> None:
     args = CASES[function]
-    expected, found = function(*args), function(*(tensors(a) for a in args))
+    results = several(function(*(tensors(a) for a in args)))
 
-    assert isinstance(found, torch.Tensor)
-    assert found.numpy().dtype == np.asarray(expected).dtype
-    np.testing.assert_allclose(found.numpy(), expected, rtol=RTOL, atol=RTOL)
+    for found, expected in zip(results, several(function(*args)), strict=True):
+        assert isinstance(found, torch.Tensor)
+        assert found.numpy().dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(found.numpy(), expected, rtol=RTOL, atol=RTOL)
+
+
+@pytest.mark.parametrize(
+    ("function", "free"),
+    [
+        (vqvae.nearest_code, ({0: "batch"}, None)),
+        (vqvae.lookup, (None, {0: "batch"})),
+        (vqvae.perplexity, ({},)),
+        (masks.masked_mse, ({0: "batch"},) * 3),
+        (vae.importance_weighted_bound, ({1: "batch"},)),
+        (vae.log_importance_weights, ({0: "batch"}, {0: "batch"}, {}, *({0: "batch"},) * 3)),
+        (gan.discriminator_loss, ({0: "batch"},) * 2),
+    ],
+    ids=lambda value: name(value) if callable(value) else "",
+)
+def test_torch_traces_it_with_a_free_batch(function: Callable[..., Any], free: tuple[Any, ...]) -> None:
+    class Module(torch.nn.Module):
+        def forward(self, *args: torch.Tensor) -> torch.Tensor:
+            return function(*args)
+
+    args = tuple(tensors(a) for a in CASES[function])
+    dims = {"batch": torch.export.Dim("batch", min=1)}
+    shapes = tuple(axes and {axis: dims[extent] for axis, extent in axes.items()} for axes in free)
+    program = torch.export.export(Module(), args, dynamic_shapes=(shapes,))
+
+    torch.testing.assert_close(program.module()(*args), function(*args))
 
 
 @pytest.mark.parametrize("function", [f for f in CASES if f not in NOT_IN_GRAPHS], ids=name)
@@ -138,16 +280,16 @@ def test_a_graph_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> Non
         left = iter(arrays)
         return function(*(next(left) if isinstance(a, np.ndarray) else a for a in args))
 
-    (found,) = evaluate(graph_of(compute, inputs), inputs)
-    expected = np.asarray(function(*args))
-
-    assert found.dtype == expected.dtype
-    np.testing.assert_allclose(found, expected, rtol=RTOL, atol=RTOL)
+    results = evaluate(graph_of(compute, inputs), inputs)
+    for found, expected in zip(results, several(function(*args)), strict=True):
+        assert found.dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(found, expected, rtol=RTOL, atol=RTOL)
 
 
 @pytest.mark.parametrize("function", [f for f in CASES if f not in NOT_IN_TORCH | WITHOUT_OWN_DTYPE], ids=name)
 def test_float32_stays_float32(function: Callable[..., Any]) -> None:
     """A float64 scalar that slipped in would slow training and change what is exported."""
-    args = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in CASES[function]]
+    real = [isinstance(a, np.ndarray) and a.dtype == np.float64 for a in CASES[function]]
+    args = [a.astype(np.float32) if is_real else a for a, is_real in zip(CASES[function], real, strict=True)]
 
-    assert function(*(tensors(a) for a in args)).dtype == torch.float32
+    assert {found.dtype for found in several(function(*(tensors(a) for a in args)))} == {torch.float32}

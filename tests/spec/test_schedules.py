@@ -9,6 +9,7 @@ from gen_export.spec.schedules import (
     cosine_betas,
     image_time,
     linear_betas,
+    named_alpha_bars,
     noisy_alpha_bars,
     state_time,
     trailing_state,
@@ -20,22 +21,6 @@ SCHEDULES = {"linear": lambda states: linear_betas(states, 1e-4, 0.02), "cosine"
 @pytest.fixture(params=SCHEDULES, name="betas_of")
 def _betas_of(request: pytest.FixtureRequest):
     return SCHEDULES[request.param]
-
-
-def test_linear_betas_and_their_alpha_bars_have_the_golden_values() -> None:
-    betas = linear_betas(4, 0.1, 0.5)
-
-    np.testing.assert_allclose(betas, [0.1, 0.1 + 0.4 / 3, 0.1 + 0.8 / 3, 0.5], rtol=1e-15)
-    np.testing.assert_allclose(alpha_bars(betas), [1, 0.9, 0.69, 0.437, 0.2185], rtol=1e-15)
-
-
-def test_the_image_table_has_the_golden_values_and_times() -> None:
-    table = noisy_alpha_bars(alpha_bars(linear_betas(5, 0.1, 0.5)))
-
-    np.testing.assert_allclose(table, [0.9, 0.72, 0.504, 0.3024, 0.1512], rtol=1e-14)
-    assert [image_time(i, 5) for i in range(5)] == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert 7 % 5 == 2  # training step 7 of the cycle is index 2
-    assert image_time(7 % 5, 5) == 0.5
 
 
 def test_alpha_bar_is_one_at_the_clean_state(betas_of) -> None:
@@ -102,6 +87,14 @@ def test_cosine_alpha_bars_are_the_squared_cosine_until_the_cap() -> None:
 
 def test_a_cosine_schedule_of_one_state_is_capped() -> None:
     np.testing.assert_allclose(alpha_bars(cosine_betas(1)), [1.0, 0.001], rtol=1e-12)
+
+
+def test_schedules_by_name_are_the_cosine_and_a_linear_one_scaled_to_its_states() -> None:
+    np.testing.assert_array_equal(named_alpha_bars("cosine", 50), alpha_bars(cosine_betas(50)))
+    np.testing.assert_array_equal(named_alpha_bars("linear", 1000), alpha_bars(linear_betas(1000, 1e-4, 0.02)))
+    assert named_alpha_bars("linear", 10)[-1] == alpha_bars(linear_betas(10, 0.01, 0.999))[-1]
+    # exp(-integral beta) = exp(-(0.1 + 20) / 2) at any T, up to the 2 percent in the exponent that T = 10000 leaves.
+    assert np.log(named_alpha_bars("linear", 10_000)[-1]) == pytest.approx(-10.05, rel=0.02)
 
 
 def test_the_time_of_a_state_is_its_share_of_all() -> None:

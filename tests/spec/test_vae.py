@@ -5,14 +5,17 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from gen_export.spec.noise import sample_normals
-from gen_export.spec.objectives import mse, weighted_two_term
+from gen_export.spec.objectives import weighted_two_term
 from gen_export.spec.vae import (
     ElboTerms,
     beta_negative_elbo,
     beta_vae_loss,
     coordinate_kl,
+    gaussian_log_density,
+    importance_weighted_bound,
     kl_mean,
     kl_sum,
+    log_importance_weights,
     negative_elbo,
     reparameterize,
     variance_of_scale,
@@ -22,48 +25,12 @@ ULP = np.finfo(np.float64).eps
 coordinates = st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=1, max_size=12)
 finite = st.floats(-1e6, 1e6)
 nonneg = st.floats(0, 1e6)
+seeds = st.integers(0, 2**31)
 
 
 def rounding(mu: np.ndarray, logvar: np.ndarray) -> np.ndarray:
     """What four roundings of numbers as large as the largest term can do to one coordinate."""
     return 4 * ULP * np.maximum(1.0, np.exp(logvar) + mu * mu)
-
-
-def linear_vae(eps: list[float]) -> dict[str, np.ndarray]:
-    """Encoder mean x / 2 and logvar 0, decoder 2 z, on x = (1, -1/2)."""
-    x = np.array([1.0, -0.5])
-    mu, logvar = 0.5 * x, np.zeros(2)
-    z = reparameterize(mu, logvar, np.array(eps))
-    reconstruction, kl = mse(2.0 * z, x), kl_mean(mu, logvar)
-    return {
-        "z": z,
-        "x_hat": 2.0 * z,
-        "reconstruction": reconstruction,
-        "kl": kl,
-        "loss": beta_vae_loss(reconstruction, kl, 1.0),
-        "kl_sum": kl_sum(mu, logvar),
-    }
-
-
-def test_the_linear_vae_has_its_golden_values_without_noise() -> None:
-    found = linear_vae([0.0, 0.0])
-
-    np.testing.assert_array_equal(found["z"], [0.5, -0.25])
-    np.testing.assert_array_equal(found["x_hat"], [1.0, -0.5])
-    assert (found["reconstruction"], found["kl"], found["loss"]) == (0.0, 0.078125, 0.078125)
-
-
-def test_the_linear_vae_has_its_golden_values_with_noise() -> None:
-    found = linear_vae([0.5, 0.5])
-
-    np.testing.assert_array_equal(found["x_hat"], [2.0, 0.5])
-    assert found["loss"] == 1.0 + 0.078125
-
-
-def test_the_kl_of_the_loss_is_a_mean_and_that_of_the_theorems_a_sum() -> None:
-    found = linear_vae([0.0, 0.0])
-
-    assert (found["kl"], found["kl_sum"]) == (0.078125, 0.15625)
 
 
 @given(coordinates)
@@ -185,3 +152,71 @@ def test_reparameterized_noise_has_the_posterior_as_its_law() -> None:
 def test_the_variance_of_a_scale_is_its_square() -> None:
     """`varianceOfScale`, for a scale of either sign and for the point mass."""
     np.testing.assert_array_equal(variance_of_scale(np.array([-3.0, 0.0, 0.5])), [9.0, 0.0, 0.25])
+
+
+@given(seeds, st.floats(0.01, 100))
+def test_the_log_density_is_that_of_independent_normals(seed: int, variance: float) -> None:
+    x, mean = np.random.default_rng(seed).standard_normal((2, 3, 2, 4))
+    expected = stats.norm(mean, np.sqrt(variance)).logpdf(x).sum(axis=(1, 2))
+
+    # Eight terms of at most 1000 and their logarithm.
+    np.testing.assert_allclose(gaussian_log_density(x, mean, variance), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(gaussian_log_density(x, mean, np.full((4,), variance)), expected, rtol=1e-12, atol=1e-12)
+
+
+def linear_gaussian_weights(k: int, of_posterior: tuple[float, float]) -> tuple[np.ndarray, float]:
+    """`log_importance_weights` (k, 1) and log p(x) of x = w z + noise, z standard normal, in closed form.
+
+    The proposal is the exact posterior, its mean moved and its log-variance raised by `of_posterior`.
+    """
+    shift, wider = of_posterior
+    w, noise, x = np.array([2.0, -1.0, 0.5]), 0.3, np.array([1.0, 0.5, -2.0])
+    evidence = stats.multivariate_normal(np.zeros(3), np.outer(w, w) + noise * np.eye(3)).logpdf(x)
+    precision = 1.0 + w @ w / noise
+    mu, logvar = np.full((k, 1), w @ x / noise / precision + shift), np.full((k, 1), -np.log(precision) + wider)
+    z = reparameterize(mu, logvar, np.random.default_rng(5).standard_normal((k, 1)))
+    return log_importance_weights(np.tile(x, (k, 1)), z * w, noise, z, mu, logvar)[:, None], float(evidence)
+
+
+def test_the_exact_posterior_makes_the_bound_the_evidence() -> None:
+    """Every weight is then p(x), so that one latent is enough."""
+    log_w, evidence = linear_gaussian_weights(64, (0.0, 0.0))
+
+    np.testing.assert_allclose(log_w, evidence, rtol=1e-12)
+    np.testing.assert_allclose(importance_weighted_bound(log_w), evidence, rtol=1e-12)
+
+
+def test_the_bound_approaches_the_evidence_from_below_as_latents_are_added() -> None:
+    """Burda et al., theorem 1, on 4096 groups: the means rise, and the last is within 0.01 nats."""
+    total = 4096 * 64
+    log_w, evidence = linear_gaussian_weights(total, (0.1, 0.5))
+    bounds = [importance_weighted_bound(log_w.reshape(k, -1)) for k in (1, 4, 16, 64)]
+    means = [float(bound.mean()) for bound in bounds]
+    # Each mean is of independent groups: five standard errors.
+    above = [5 * float(bound.std()) / np.sqrt(bound.size) for bound in bounds]
+
+    assert all(mean <= evidence + error for mean, error in zip(means, above, strict=True))
+    assert means == sorted(means)
+    assert means[0] < evidence - 0.05
+    assert means[-1] == pytest.approx(evidence, abs=0.01)
+
+
+@given(seeds, st.integers(1, 20), st.floats(-5000, 5000), st.floats(0, 1000))
+def test_the_bound_lies_between_the_mean_and_the_largest_logarithm(
+    seed: int, k: int, centre: float, spread: float
+) -> None:
+    """Jensen's inequality, also where exp of the weights would overflow or be 0."""
+    log_w = centre + spread * np.random.default_rng(seed).standard_normal((k, 3))
+    bound = importance_weighted_bound(log_w)
+    rounding = 8 * ULP * (abs(log_w).max() + 3.0)  # a few roundings of the weights and of log 20 < 3
+
+    assert np.all(log_w.mean(axis=0) - rounding <= bound)
+    assert np.all(bound <= log_w.max(axis=0) + rounding)
+    assert np.all(bound >= log_w.max(axis=0) - np.log(k) - rounding)
+
+
+@given(seeds, st.integers(1, 20))
+def test_the_bound_is_the_logarithm_of_the_mean_weight(seed: int, k: int) -> None:
+    log_w = np.random.default_rng(seed).standard_normal((k, 3))
+
+    np.testing.assert_allclose(importance_weighted_bound(log_w), np.log(np.exp(log_w).mean(axis=0)), atol=1e-14)

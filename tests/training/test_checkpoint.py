@@ -34,7 +34,11 @@ def record(**changes):
 def tensors():
     rng = torch.Generator().manual_seed(0)
     subnormal = torch.tensor([1e-40, -0.0])
-    return {"model.a": torch.randn(3, 4, generator=rng), "ema.a": subnormal, "optimizer.0.step": torch.tensor(2.0)}
+    return {
+        "model.a": torch.randn(3, 4, generator=rng),
+        "ema.a": subnormal,
+        "optimizer.model.0.step": torch.tensor(2.0),
+    }
 
 
 def rewrite(path: Path, **metadata: str) -> None:
@@ -92,7 +96,7 @@ def test_a_file_of_another_format_is_refused_by_name(saved):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "not json", "[]", '"text"', "3", "{}", '{"version": 1}', '{"version": 1, "image": 3, "settings": {}}'],
+    ["", "not json", "[]", '"text"', "3", "{}", '{"version": 2}', '{"version": 2, "image": 3, "settings": {}}'],
 )
 def test_safetensors_with_another_header_are_refused_by_name(saved, text):
     rewrite(saved, **{KEY: text})
@@ -115,9 +119,9 @@ def header(path):
 
 
 def test_a_newer_version_is_refused_with_both_numbers(saved):
-    rewrite(saved, **{KEY: json.dumps({**header(saved), "version": 2})})
+    rewrite(saved, **{KEY: json.dumps({**header(saved), "version": 3})})
 
-    assert refused(saved) == f"{saved}: expected checkpoint version 1, found 2"
+    assert refused(saved) == f"{saved}: expected checkpoint version 2, found 3"
 
 
 @pytest.mark.parametrize(

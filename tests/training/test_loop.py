@@ -40,7 +40,7 @@ def log_of(folder):
 
 def poison(monkeypatch, step, value=float("nan"), gradient_only=False):
     """Makes the loss, or only its gradient, no number at one step."""
-    clean = VAE.losses
+    clean = VAE.elbo_losses
 
     def losses(self, x, rng):
         found = clean(self, x, rng)
@@ -50,7 +50,7 @@ def poison(monkeypatch, step, value=float("nan"), gradient_only=False):
             found["loss"] = found["loss"] + broken
         return found
 
-    monkeypatch.setattr(VAE, "losses", losses)
+    monkeypatch.setattr(VAE, "elbo_losses", losses)
 
 
 def test_a_run_leaves_its_checkpoint_log_and_picture_and_nothing_else(train, folder):
@@ -59,6 +59,7 @@ def test_a_run_leaves_its_checkpoint_log_and_picture_and_nothing_else(train, fol
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
         FILE,
         "log.jsonl",
+        "rebuilt/step-0000012.png",
         "samples/step-0000012.png",
     ]
     assert checkpoint.load(folder)[0] == record
@@ -122,7 +123,7 @@ def test_the_same_seed_trains_the_same_weights_and_another_seed_others(train, tm
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_with_its_step_and_the_last_good_checkpoint(train, folder, monkeypatch, value):
     poison(monkeypatch, step=7, value=value)
-    with pytest.raises(TrainingError, match=r"^step 7: expected a finite loss") as caught:
+    with pytest.raises(TrainingError, match=r"^step 7: expected finite losses and gradient, found loss") as caught:
         train("vae")
 
     assert str(caught.value).endswith(f"the last good checkpoint is {folder / FILE}")
@@ -134,7 +135,7 @@ def test_a_loss_that_is_no_number_stops_with_its_step_and_the_last_good_checkpoi
 def test_a_gradient_that_is_no_number_stops_before_it_reaches_a_checkpoint(train, folder, monkeypatch):
     """The loss of step 8 is finite and its gradient is not: the weights saved after step 8 would be NaN."""
     poison(monkeypatch, step=8, gradient_only=True)
-    with pytest.raises(TrainingError, match=r"^step 8: expected a finite loss and gradient.*the last good checkpoint"):
+    with pytest.raises(TrainingError, match=r"^step 8: expected finite losses and gradient.*the last good checkpoint"):
         train("vae")
 
     saved, tensors = checkpoint.load(folder)
@@ -379,7 +380,7 @@ def test_the_bar_of_a_terminal_shows_the_loss_and_the_rate(monkeypatch, capsys):
 
     monkeypatch.setattr(progress, "Console", lambda **options: Console(**options, force_terminal=True, width=120))
     with progress.TrainProgress("vae", steps=10, step=2) as bar:
-        bar.update(4, 0.12345, 1234.0)
+        bar.update(4, ("loss", 0.12345), 1234.0)
         bar.say("step 4: a line")
     shown = capsys.readouterr().err
 

@@ -15,9 +15,11 @@ def descend(state, seed):
     """One optimiser step on random images."""
     rng = torch.Generator().manual_seed(seed)
     x = torch.rand((2, *state.model.image.chw), generator=rng) * 2 - 1
-    state.model.losses(x, rng)["loss"].backward()
-    state.optimizer.step()
-    state.optimizer.zero_grad()
+    for player in state.players:
+        with state.turn(player):
+            next(iter(player.losses(x, rng).values())).backward()
+        state.optimizers[player.name].step()
+        state.optimizers[player.name].zero_grad()
     state.ema.update_parameters(state.model)
     state.step += 1
 
@@ -106,11 +108,13 @@ def test_restored_moments_have_the_layout_of_their_parameters(build_family):
     fresh = state_of(build_family("diffusion"))
     fresh.restore(state.tensors(), 1)
 
-    moments = [(p, fresh.optimizer.state[p]["exp_avg"]) for p in fresh.model.parameters()]
+    moments = [(p, fresh.optimizers["denoiser"].state[p]["exp_avg"]) for p in fresh.model.parameters()]
     assert any(p.ndim == 4 and not p.is_contiguous() for p, _ in moments)
     for parameter, moment in moments:
         assert moment.stride() == parameter.stride()
-        assert torch.equal(moment, state.optimizer.state[dict(state_pairs(state, fresh))[parameter]]["exp_avg"])
+        assert torch.equal(
+            moment, state.optimizers["denoiser"].state[dict(state_pairs(state, fresh))[parameter]]["exp_avg"]
+        )
 
 
 def state_pairs(state, fresh):

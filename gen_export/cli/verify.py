@@ -1,0 +1,114 @@
+"""The command `verify`: the named facts of the mathematics, checked on exported files without PyTorch."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gen_export.verify.report import Outcome
+
+_COLUMNS = ("fact", "evidence", "error", "bound", "cases", "verdict")
+_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(verify)
+
+
+def verify(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Exported .onnx files, or folders of them.")
+    ] = None,
+    mathematics: Annotated[
+        bool, typer.Option("--mathematics", help="Check the facts that are about no file as well.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON.")] = False,
+    stamp: Annotated[
+        bool, typer.Option("--stamp", help="Write the outcome into each file whose facts all hold.")
+    ] = False,
+    statements: Annotated[bool, typer.Option("--statements", help="Show what each fact states.")] = False,
+) -> None:
+    """Check the named facts on exported files; exit with 1 where one fails, 2 where a file is not what it should be.
+
+    Example: gen-export verify runs/vae --stamp
+    """
+    from gen_export.verify.report import main_files, of_files, of_mathematics, open_files
+    from gen_export.verify.stamp import stamp as write_stamp
+    from gen_export.verify.stamp import weights
+
+    if not files and not mathematics:
+        raise typer.BadParameter("expected a file, a folder or --mathematics, found nothing", param_hint="FILE|FOLDER")
+    results: dict[str, list[Outcome]] = {"mathematics": list(of_mathematics())} if mathematics else {}
+    for path in [main for given in files or [] for main in main_files(given)]:
+        opened = open_files(path, stale=stamp)
+        checked = weights(path)
+        outcomes = list(of_files(opened))
+        results[str(path)] = outcomes
+        if stamp and not _failed(outcomes):
+            write_stamp(path, {o.fact.name: _stamped(o) for o in outcomes if o.finding is not None}, checked)
+    if as_json:
+        typer.echo(json.dumps({name: [o.to_json() for o in found] for name, found in results.items()}, indent=2))
+    else:
+        _show(results, statements)
+    raise typer.Exit(1 if any(map(_failed, results.values())) else 0)
+
+
+def _failed(outcomes: Iterable["Outcome"]) -> bool:
+    return any(outcome.verdict == "failed" for outcome in outcomes)
+
+
+def _stamped(outcome: "Outcome") -> dict[str, object]:
+    """What of an outcome goes into the file."""
+    return {name: outcome.to_json()[name] for name in ("kind", "verdict", "error", "bound")}
+
+
+def _show(results: dict[str, list["Outcome"]], statements: bool) -> None:
+    """A table a file, and a line that counts."""
+    from rich.console import Console
+
+    console = Console()
+    for name, outcomes in results.items():
+        console.print(_table(name, outcomes, statements))
+        for outcome in outcomes:
+            if outcome.verdict != "passed":
+                console.print(f"{outcome.verdict}: {_why(outcome)}", markup=False, highlight=False, soft_wrap=True)
+        counts = {kind: sum(o.verdict == kind for o in outcomes) for kind in _STYLES}
+        told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        console.print(f"{name}: {told or 'no facts'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _why(outcome: "Outcome") -> str:
+    """A fact that did not pass in a line: what it states, and what was found."""
+    found = outcome.finding
+    measured = outcome.reason if found is None else f"error {found.error:.3g} above {found.bound:.3g} {found.note}"
+    return f"{outcome.fact.name}: {outcome.fact.statement} ({measured.strip()})"
+
+
+def _table(title: str, outcomes: list["Outcome"], statements: bool) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from gen_export.cli.inspect import printable
+
+    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    for column in (*_COLUMNS, *(("statement",) if statements else ())):
+        table.add_column(column, overflow="fold")
+    for outcome in outcomes:
+        found = outcome.finding
+        numbers = ("", "", "") if found is None else (f"{found.error:.2g}", f"{found.bound:.2g}", f"{found.cases}")
+        verdict = Text(outcome.verdict, style=_STYLES[outcome.verdict])
+        extra = (outcome.fact.statement,) if statements else ()
+        table.add_row(_short(outcome.fact.name), outcome.fact.kind, *numbers, verdict, *extra)
+    return table
+
+
+def _short(name: str) -> str:
+    """The name without the namespaces that the reference's names share."""
+    return name.removeprefix("NN.MLTheory.").removeprefix("Generative.")

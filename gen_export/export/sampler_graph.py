@@ -1,0 +1,138 @@
+"""What the samplers of all recipes share: ports of the seed, the noise drawn inside, and a graph around a network."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import NameFixPass
+
+from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
+from gen_export.export.graph_arrays import GraphArray, constant, graph_input, recording
+from gen_export.models.recipes import Recipe
+from gen_export.spec.noise import sample_keys
+from gen_runtime.ports import Port
+
+Inputs = dict[str, GraphArray]
+Draw = Callable[[GraphArray], GraphArray]
+
+SEED_PORTS = (
+    Port("seed", "int64", (), "any number; the same seed gives the same images everywhere"),
+    Port("count", "int64", (), "number of images", minimum=1),
+    Port("first", "int64", (), "index of the first sample", minimum=0, default=0, optional=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A graph built around a family's networks.
+
+    Attributes:
+        name: `sample`, `sample_from_noise` or `step`.
+        model: The ONNX model.
+        inputs: Its input ports.
+        outputs: Its output ports.
+    """
+
+    name: str
+    model: ir.Model
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+class NoiseSource(NamedTuple):
+    """Where a sampler's noise comes from.
+
+    Attributes:
+        initial: Draw 0.
+        fresh: From j (1,), at least 1, to draw j.
+    """
+
+    initial: GraphArray
+    fresh: Draw
+
+
+class SamplerGraph(ABC):
+    """The images of a recipe as nodes, and the ports that they need.
+
+    Args:
+        recipe: How images come from noise.
+        networks: The recipe's graphs as ONNX models.
+        unroll: Fixed number of steps to write one after another instead of a Loop, for recipes that loop.
+    """
+
+    unrolls: ClassVar[bool] = False
+    """Whether the recipe can be written without its Loop."""
+
+    def __init__(self, recipe: Any, networks: Mapping[str, ir.Model], unroll: int | None = None) -> None:
+        self.recipe, self.unroll = recipe, unroll
+        self.networks = [networks[name] for name in recipe.graphs]
+
+    @abstractmethod
+    def images(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
+        """Images in [-1, 1], (count, C, H, W)."""
+
+    def option_ports(self) -> tuple[Port, ...]:
+        """What the sampler takes beside the noise: nothing."""
+        return ()
+
+    def noise_ports(self) -> tuple[Port, ...]:
+        """The noise as inputs, draw 0 first."""
+        return (self.initial_noise_port(),)
+
+    def given(self, inputs: Inputs) -> NoiseSource:
+        """The noise taken from the inputs: here draw 0, and no other is asked for."""
+        return NoiseSource(inputs["noise"], _no_more)
+
+    def extras(self) -> list[Built]:
+        """Further graphs for hosts with a loop of their own, and for tests: none."""
+        return []
+
+    def initial_noise_port(self) -> Port:
+        """Draw 0 as an input."""
+        recipe: Recipe = self.recipe
+        return Port("noise", recipe.dtype, ("count", *recipe.noise_shape), f"{recipe.law_name} initial noise")
+
+
+def _no_more(_: GraphArray) -> GraphArray:
+    raise AssertionError("a recipe without steps draws noise once")
+
+
+def build(
+    name: str,
+    inputs: tuple[Port, ...],
+    output: Port,
+    network: ir.Model,
+    compute: Callable[[Inputs], GraphArray],
+) -> Built:
+    """A model with these ports, of the network's opset, whose output is what `compute` records."""
+    with recording(name, network.opset_imports[""]) as graph:
+        result = compute({port.name: _declare(port) for port in inputs}).value
+        result.name, result.shape = output.name, ir.Shape(output.shape)
+        graph.outputs.append(result)
+    model = ir.Model(graph, ir_version=network.ir_version)
+    NameFixPass()(model)
+    return Built(name, model, inputs, (output,))
+
+
+def _declare(port: Port) -> GraphArray:
+    """The graph input of a port; an optional one without a scalar default has an empty array as its initializer."""
+    default: Any = port.default
+    if port.optional and default is None:
+        default = np.zeros([0 if isinstance(extent, str) else extent for extent in port.shape])
+    return graph_input(port.name, port.dtype, port.shape, default)
+
+
+def seeded(recipe: Recipe, inputs: Inputs) -> NoiseSource:
+    """The noise drawn from the seed, sample by sample."""
+    seed_bits = xp.astype(xp.reshape(inputs["seed"], (1,)), np.uint64)
+    # Not Range(first, first + count): ONNX Runtime counts it in float64 and loses rows from 2^53 on.
+    index = inputs["first"] + xp.arange(inputs["count"])
+    keys = sample_keys(seed_bits, xp.astype(index, np.uint64))
+
+    def draw(number: GraphArray) -> GraphArray:
+        return recipe.draw(keys, xp.astype(number, np.uint64))
+
+    return NoiseSource(draw(constant([0], np.int64)), draw)

@@ -1,0 +1,60 @@
+"""The convolutional halves that autoencoders share: image to features at a quarter of its resolution, and back."""
+
+import math
+
+from torch import Tensor, nn
+
+from gen_export.models.family import ImageShape
+from gen_export.models.layers import GROUPS, ResidualBlock, Unpatchify, downsample, patchify, upsample
+
+SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 2)}
+"""Width at half resolution, twice that at a quarter, and residual blocks a resolution."""
+
+
+def feature_shape(image: ImageShape, size: str) -> tuple[int, int, int]:
+    """Shape (channels, H / 4, W / 4) of the features of an image."""
+    return 2 * SIZES[size][0], image.height // 4, image.width // 4
+
+
+def encoder_layers(channels: int, size: str) -> list[nn.Module]:
+    """Layers from images (B, channels, H, W) to activated features."""
+    width, blocks = SIZES[size]
+    wide = 2 * width
+    return [
+        patchify(channels, width), *_blocks(width, blocks), downsample(width, wide), *_blocks(wide, blocks),
+        nn.GroupNorm(GROUPS, wide), nn.SiLU(),
+    ]  # fmt: skip
+
+
+def decoder_layers(channels: int, size: str) -> list[nn.Module]:
+    """Layers from features to images (B, channels, H, W) in [-1, 1]."""
+    width, blocks = SIZES[size]
+    wide = 2 * width
+    return [
+        *_blocks(wide, blocks + 1), upsample(wide, width), *_blocks(width, blocks), Unpatchify(width, channels),
+        nn.Tanh(),
+    ]  # fmt: skip
+
+
+def _blocks(channels: int, count: int) -> list[nn.Module]:
+    return [ResidualBlock(channels) for _ in range(count)]
+
+
+def code_encoder(image: ImageShape, size: str, length: int) -> nn.Sequential:
+    """Images to vectors (B, length)."""
+    features = math.prod(feature_shape(image, size))
+    return nn.Sequential(*encoder_layers(image.channels, size), nn.Flatten(), nn.Linear(features, length))
+
+
+class CodeDecoder(nn.Module):
+    """Vectors (B, length) to images in [-1, 1]."""
+
+    def __init__(self, image: ImageShape, size: str, length: int) -> None:
+        super().__init__()
+        self.feature_shape = feature_shape(image, size)
+        self.features = nn.Linear(length, math.prod(self.feature_shape))
+        self.layers = nn.Sequential(*decoder_layers(image.channels, size))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Images (B, C, H, W)."""
+        return self.layers(self.features(code).reshape(-1, *self.feature_shape))

@@ -1,0 +1,237 @@
+"""Facts of ours about a diffusion model's files: each is made of the others, and of the equations of the mathematics.
+
+The parts are recomputed from the file `denoise` with the lines of `gen_export.spec` in float32. A network that stands
+in another graph may be fused otherwise, so its output may differ by `NETWORK`, and what is made of it accordingly.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from gen_export.spec.diffusion import image_ddim_law, image_x0
+from gen_export.spec.samplers import ddim_sample
+from gen_export.spec.schedules import noisy_alpha_bars, trailing_state
+from gen_export.verify.fact import Finding, fact, same_bits, worst
+from gen_export.verify.facts.forward_law import rate_errors
+from gen_export.verify.facts.process import DIFFUSION, alpha_bars, denoised, image_shape, noised, stepped
+from gen_export.verify.facts.rounding import NETWORK, UNIT, in_units, levels_off
+from gen_export.verify.files import Files, random
+
+BATCH = 4
+# What rounding inside a network may do to its output: 16 units of the largest.
+JITTER = 16.0 * UNIT
+ETAS = (0.0, 0.3, 1.0)
+PATH = 6
+RUNS = ((1, 0.0), (3, 0.5), (7, 0.0))
+_OURS = "gen_export.diffusion.{}".format
+Denoiser = Callable[[np.ndarray, int], np.ndarray]
+
+
+def network_error(eps_hat: np.ndarray) -> float:
+    """How far the predicted noise may be from that of the same network in another graph."""
+    return NETWORK * float(np.abs(eps_hat).max())
+
+
+def _trained_on(files: Files, purpose: str) -> dict[str, np.ndarray]:
+    """The objective's inputs: states 1 and T among them."""
+    inputs = files.inputs("objective", BATCH, purpose)
+    inputs["t"][:2] = 1, len(alpha_bars(files)) - 1
+    return inputs
+
+
+@fact(
+    "noisedSampleFromNoise_input_eq_qSample",
+    "tolerance",
+    "6.7",
+    hypotheses="entry i of the image table is alpha_bar_{i+1}",
+    families=DIFFUSION,
+    graphs=("objective",),
+)
+def training_input_is_the_noised_image(files: Files) -> Finding:
+    """What the objective shows its network at index i is qSample at state i + 1; time is an input of its own here."""
+    inputs = _trained_on(files, "training input")
+    inputs["t"] = inputs["t"].clip(1, None)
+    abar = noisy_alpha_bars(alpha_bars(files))[inputs["t"] - 1].reshape(-1, 1, 1, 1)
+    a, b = np.sqrt(abar), np.sqrt(1.0 - abar)
+    x0, eps = inputs["x0"], inputs["eps"]
+    a_error, b_error = rate_errors(a, b)
+    allowed = (a_error + 2.0 * UNIT * a) * np.abs(x0) + (b_error + 2.0 * UNIT * b) * np.abs(eps)
+    return in_units(files.run("objective", inputs, inner=("x",))["x"], a * x0 + b * eps, allowed, BATCH)
+
+
+def _two_terms(files: Files, purpose: str, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The file's a x0 + b (sign eps), and its a x0 and b eps alone."""
+    inputs = _trained_on(files, purpose)
+    x0, t, eps = (inputs[name] for name in ("x0", "t", "eps"))
+    return noised(files, x0, t, np.float32(sign) * eps), noised(files, x0, t, 0 * eps), noised(files, 0 * x0, t, eps)
+
+
+@fact("float_add_eq_addSpec", "exact", "6.7", families=DIFFUSION, graphs=("noising",))
+def runtime_adds_as_specified(files: Files) -> Finding:
+    """The runtime's float addition is the specified one, IEEE 754's: of the two terms of the file's noised image."""
+    both, image, noise = _two_terms(files, "addition", 1.0)
+    return same_bits(both, image + noise, both.size)
+
+
+@fact("float_sub_eq_subSpec", "exact", "6.7", families=DIFFUSION, graphs=("noising",))
+def runtime_subtracts_as_specified(files: Files) -> Finding:
+    """The runtime's float subtraction is the specified one: with noise -eps the file gives the terms' difference."""
+    both, image, noise = _two_terms(files, "subtraction", -1.0)
+    return same_bits(both, image - noise, both.size)
+
+
+@fact(_OURS("objective_noises"), "exact", families=DIFFUSION, graphs=("objective", "noising"))
+def objective_noises_as_noising_does(files: Files) -> Finding:
+    """The images that the objective's network sees are those of the file `noising`, bit for bit."""
+    inputs = _trained_on(files, "objective noising")
+    found = files.run("objective", inputs, inner=("x",))["x"]
+    return same_bits(found, noised(files, inputs["x0"], inputs["t"], inputs["eps"]), BATCH)
+
+
+@fact(_OURS("objective_predicts"), "tolerance", families=DIFFUSION, graphs=("objective", "denoise"))
+def objective_predicts_as_denoise_does(files: Files) -> Finding:
+    """The noise that the objective predicts is denoise(noising(x0, t, eps), t)."""
+    inputs = _trained_on(files, "objective prediction")
+    run = files.run("objective", inputs, inner=("x", "eps_hat"))
+    expected = denoised(files, run["x"], inputs["t"])
+    return in_units(run["eps_hat"], expected, network_error(expected), BATCH, "in units of a network's error")
+
+
+@fact(_OURS("loss"), "tolerance", families=DIFFUSION, graphs=("objective",))
+def loss_is_the_mean_squared_error(files: Files) -> Finding:
+    """epsPredLoss: the loss is the mean over all elements of (eps_hat - eps)^2, of the file's own eps_hat."""
+    inputs = _trained_on(files, "objective loss")
+    run = files.run("objective", inputs, inner=("eps_hat",))
+    squares = (run["eps_hat"].astype(np.float64) - inputs["eps"]) ** 2
+    # Three roundings a term and one an addition, of numbers that are not negative.
+    return in_units(run["loss"], squares.mean(), (squares.size + 4) * UNIT * squares.mean(), BATCH)
+
+
+@fact(_OURS("objective_is_its_parts"), "tolerance", families=DIFFUSION, graphs=("objective", "noising", "denoise"))
+def objective_is_made_of_noising_and_denoise(files: Files) -> Finding:
+    """The loss of the file as it runs is mse(denoise(noising(x0, t, eps), t), eps) of the other files."""
+    inputs = _trained_on(files, "objective parts")
+    eps_hat = denoised(files, noised(files, inputs["x0"], inputs["t"], inputs["eps"]), inputs["t"])
+    apart = np.abs(eps_hat.astype(np.float64) - inputs["eps"])
+    error, expected = network_error(eps_hat), (apart**2).mean()
+    allowed = (2.0 * apart * error + error**2).mean() + (apart.size + 4) * UNIT * expected
+    return in_units(files.run("objective", inputs)["loss"], expected, allowed, BATCH)
+
+
+@fact(_OURS("denoise_takes_each_image_at_its_time"), "tolerance", families=DIFFUSION, graphs=("denoise",))
+def denoise_takes_each_image_at_its_time(files: Files) -> Finding:
+    """An image in a batch of several states is denoised as it is alone at its own."""
+    inputs = files.inputs("denoise", BATCH, "denoise rows")
+    x, t = inputs["x"], inputs["t"]
+    alone = np.concatenate([denoised(files, x[i : i + 1], t[i]) for i in range(BATCH)])
+    return in_units(denoised(files, x, t), alone, network_error(alone), BATCH, "in units of a network's error")
+
+
+def _step(
+    x: np.ndarray, eps_hat: np.ndarray, z: np.ndarray, abar_t: np.float32, abar_s: np.float32, eta: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The image form's step, and how far rounding and a network's error may take another's."""
+    mean, sigma = image_ddim_law(x, eps_hat, abar_t, abar_s, np.float32(eta))
+    signal, noise, error = np.sqrt(1.0 - abar_t), np.sqrt(1.0 - abar_s), network_error(eps_hat)
+    # Four roundings of the unclipped clean image's terms; where it lies further outside, clipping removes its error.
+    size = np.abs(x) + signal * np.abs(eps_hat)
+    clean = image_x0(x, eps_hat, abar_t, postprocess=np.abs)
+    blurred = (4.0 * UNIT * size + signal * error) / np.sqrt(abar_t)
+    blurred = np.where(clean > 1.0 + blurred, 0.0, blurred)
+    rounding = 4.0 * UNIT * (np.sqrt(abar_s) + noise * np.abs(eps_hat) + sigma * np.abs(z))
+    return mean + sigma * z, np.sqrt(abar_s) * blurred + noise * error + rounding
+
+
+def _stepped(files: Files, x: np.ndarray, t: int, s: int, eta: float, z: np.ndarray) -> tuple[np.ndarray, float]:
+    """The step recomputed from `denoise`, and how far the file's is from it."""
+    abars = alpha_bars(files).astype(np.float32)
+    expected, allowed = _step(x, denoised(files, x, t), z, abars[t], abars[s], eta)
+    return expected, in_units(stepped(files, x, t, s, eta, z), expected, allowed, len(x)).error
+
+
+@fact(_OURS("step_is_the_image_form"), "tolerance", families=DIFFUSION, graphs=("step", "denoise"))
+def step_is_the_image_form(files: Files) -> Finding:
+    """x_s = sqrt(abar_s) clip(x_0) + sqrt(1 - abar_s - sigma^2) eps_hat + sigma z, at random t > s and eta 0 to 1.
+
+    The clean image x_0 is clipped: the form of reference section 6.7, not that of section 6.3.
+    """
+    rng, last = random("image step"), len(alpha_bars(files)) - 1
+    pairs = [(last, 0), (last, last - 1), (1, 0)]
+    pairs += [tuple(sorted(rng.choice(last + 1, 2, replace=False), reverse=True)) for _ in range(5)]
+    x, z = (2.0 * rng.standard_normal((2, 2, *image_shape(files)))).astype(np.float32)
+    found = [_stepped(files, x, int(t), int(s), ETAS[i % 3], z)[1] for i, (t, s) in enumerate(pairs)]
+    return worst(found, 1.0, len(found), "in units of the rounding bound")
+
+
+@fact(_OURS("steps_of_a_run"), "tolerance", families=DIFFUSION, graphs=("step", "denoise"))
+def steps_of_a_run(files: Files) -> Finding:
+    """Along a run of trailing states, each step of the file from the recomputed state is the recomputed one."""
+    rng, last = random("run of steps"), len(alpha_bars(files)) - 1
+    x = rng.standard_normal((2, *image_shape(files))).astype(np.float32)
+    found, steps = [], min(PATH, last)
+    for j in range(steps):
+        t, s = (trailing_state(k, steps, last) for k in (j, j + 1))
+        x, error = _stepped(files, x, t, s, 0.5, rng.standard_normal(x.shape).astype(np.float32))
+        found.append(error)
+    return worst(found, 1.0, steps, "in units of the rounding bound, each step from the recomputed state")
+
+
+@fact(_OURS("last_step_is_clean"), "exact", families=DIFFUSION, graphs=("step",))
+def last_step_is_the_clipped_image(files: Files) -> Finding:
+    """A step to state 0 ends in [-1, 1] and takes no noise, whatever eta is (error: numbers that do not)."""
+    rng, last = random("last step"), len(alpha_bars(files)) - 1
+    x, z = rng.standard_normal((2, 2, *image_shape(files))).astype(np.float32)
+    wrong = 0
+    for t in {1, last}:
+        ends = [stepped(files, 3.0 * x, t, 0, eta, z) for eta in ETAS]
+        wrong += sum(int((end != ends[0]).sum() + (~(np.abs(end) <= 1.0)).sum()) for end in ends)
+    return Finding(float(wrong), 0.0, 6)
+
+
+def _runs(files: Files) -> list[tuple[int, float]]:
+    """Numbers of steps and eta to try; where the steps are written out, their fixed number alone."""
+    draws = next(p for p in files.probe("sample_from_noise").graph.card.inputs if p.name == "step_noise").shape[0]
+    if isinstance(draws, int):
+        return [(draws, 0.0), (draws, 0.5)]
+    return [(steps, eta) for steps, eta in RUNS if steps < len(alpha_bars(files))]
+
+
+def _sampled(files: Files, noise: np.ndarray, steps: int, eta: float) -> np.ndarray:
+    """Bytes of the file for given noise of all draws, (1 + steps, N, C, H, W)."""
+    ports = files.probe("sample_from_noise").graph.card.inputs
+    given = {"steps": np.array(steps), "eta": np.array(eta, np.float32)}
+    options = {port.name: given[port.name] for port in ports if port.name in given}
+    return files.run("sample_from_noise", {"noise": noise[0], "step_noise": noise[1:], **options})["images"]
+
+
+def _denoisers(files: Files) -> Iterator[Denoiser]:
+    """The file's denoiser, and the same with its output moved as rounding might."""
+    yield lambda x, t: denoised(files, x, t)
+    rng = random("jitter")
+
+    def moved(x: np.ndarray, t: int) -> np.ndarray:
+        eps_hat = denoised(files, x, t)
+        size = np.float32(JITTER * np.abs(eps_hat).max())
+        return eps_hat + size * rng.standard_normal(eps_hat.shape).astype(np.float32)
+
+    yield moved
+
+
+@fact(_OURS("sampler_is_its_steps"), "tolerance", families=DIFFUSION, graphs=("sample_from_noise", "denoise"))
+def sampler_is_its_steps(files: Files) -> Finding:
+    """The sampler's bytes are the nearest to DDIM over `denoise`, at trailing states, from the noise that it is given.
+
+    The bound is what nearest bytes leave, half a level, and four times what moving the network's outputs by 2^-20 of
+    their largest does to the images of the same run.
+    """
+    abars, found = alpha_bars(files).astype(np.float32), []
+    for steps, eta in _runs(files):
+        shape = (1 + steps, 2, *image_shape(files))
+        noise = random(f"sampler {steps}").standard_normal(shape).astype(np.float32)
+        images, moved = (
+            ddim_sample(denoise, noise[0], lambda j, z=noise: z[j], abars, steps, float(np.float32(eta)))
+            for denoise in _denoisers(files)
+        )
+        allowed = 0.5 + 2.0**-10 + 4.0 * 127.5 * float(np.abs(moved.clip(-1, 1) - images.clip(-1, 1)).max())
+        found.append(levels_off(_sampled(files, noise, steps, eta), images) / allowed)
+    return worst(found, 1.0, 2 * len(found), "in units of the bound")

@@ -1,0 +1,197 @@
+"""Facts of how far apart a sampler's step can take two points (reference sections 6.6 and 6.8).
+
+The theorems move a hypothesis, a constant of a field or of one step, to a conclusion about a system. Here the
+hypothesis truly holds: the noise prediction is K R x with R the rotation by (3/5, 4/5), one or minus one, so that every
+step is a similarity of the plane with a constant known beforehand; R = -1 attains the constants of fields.
+"""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from gen_export.spec.diffusion import euler_step, pf_ode_rhs
+from gen_export.spec.dynamics import (
+    DynamicalSystem,
+    euler_lipschitz,
+    l2_norm,
+    lipschitz_ratio,
+    pf_ode_euler_system,
+    pf_ode_rhs_lipschitz,
+)
+from gen_export.spec.schedules import ContinuousLinear
+from gen_export.verify.fact import Finding, fact, same_bits, worst
+from gen_export.verify.facts.process import DIFFUSION, alpha_bars, denoised, image_shape
+from gen_export.verify.files import Files, random
+
+CASES = 24
+GUARD = 1e-6
+# Roundings of the few float64 operations of a step on the plane, and of the quotient of two distances.
+SLACK = 2.0**-40
+TURNS = tuple(np.array([[c, -s], [s, c]]) for c, s in ((0.6, 0.8), (1.0, 0.0), (-1.0, 0.0)))
+SCHEDULE = ContinuousLinear(0.1, 20.0)
+_FACT = "NN.MLTheory.Generative.Diffusion.{}".format
+Norm = Callable[[np.ndarray], np.ndarray]
+
+
+def points(purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of points of the plane, (N, 2) each."""
+    x, y = random(purpose).standard_normal((2, CASES, 2))
+    return x, y
+
+
+def turning(gain: float, turn: np.ndarray) -> Callable[[np.ndarray, object], np.ndarray]:
+    """The noise prediction gain R x, for any time."""
+    return lambda x, _: gain * (x @ turn.T)
+
+
+def similarity(own: float, predicted: float, turn: np.ndarray) -> float:
+    """The constant |own + predicted R| of x -> own x + predicted R x in the L2 norm, R as a complex number."""
+    return abs(complex(own, 0.0) + predicted * complex(turn[0, 0], turn[1, 0]))
+
+
+def excess(step: Callable[[np.ndarray], np.ndarray], constant: float, purpose: str, norm: Norm = l2_norm) -> float:
+    """By how much the worst ratio of distances after and before a step exceeds a constant, relative to it."""
+    x, y = points(purpose)
+    ratios = [lipschitz_ratio(step, p, q, norm) for p, q in zip(x, y, strict=True)]
+    return float(np.max(ratios)) / constant - 1.0
+
+
+@fact(_FACT("sub_add_scaled_eq"), "exact", "6.6")
+def differences_of_updates() -> Finding:
+    """(x + dt f(x)) - (y + dt f(y)) = (x - y) + dt (f(x) - f(y)), of rational numbers."""
+    wrong = 0
+    for x, y, fx, fy, dt in _rationals("scaled differences", 5):
+        found = euler_step(lambda *_, v=fx: v, x, 0, dt) - euler_step(lambda *_, v=fy: v, y, 0, dt)
+        wrong += found != (x - y) + dt * (fx - fy)
+    return Finding(float(wrong), 0.0, CASES)
+
+
+def _rationals(purpose: str, columns: int) -> Iterator[list[Fraction]]:
+    """Seeded rows of fractions."""
+    rng = random(purpose)
+    for row in rng.integers(-500, 501, (CASES, columns)).tolist():
+        yield [Fraction(number, int(rng.integers(1, 100))) for number in row]
+
+
+@fact(_FACT("eulerStep_l2_distance_bound"), "sampled", "6.6", families=DIFFUSION, graphs=("denoise",))
+def euler_steps_move_apart_by_the_field_at_most(files: Files) -> Finding:
+    """|E(x) - E(y)| <= |x - y| + |dt| |f(x, t) - f(y, t)|, where f is the probability flow of the file's denoiser."""
+    rng, states = random("euler distance"), len(alpha_bars(files)) - 1
+    x, y = rng.standard_normal((2, 2, *image_shape(files))).astype(np.float32)
+    found = []
+    for time in (1.0, 0.5, 0.02):
+        t = np.asarray(time)
+        fx, fy = (_flow(files, point, t, max(1, round(time * states))) for point in (x, y))
+        for dt in (-0.02, 1.0, -8.0):
+            moved = [euler_step(lambda *_, f=f: f, point.astype(np.float64), t, dt) for point, f in ((x, fx), (y, fy))]
+            most = l2_norm(x.astype(np.float64) - y) + abs(dt) * l2_norm(fx - fy)
+            found.append(float(l2_norm(moved[0] - moved[1]) / most) - 1.0)
+    # Sums of squares of n numbers in float64, relative to what is summed.
+    return worst(found, x.size * 2.0**-50, len(found), "share of the right side")
+
+
+def _flow(files: Files, x: np.ndarray, t: np.ndarray, state: int) -> np.ndarray:
+    """dx/dt of the probability flow at time t, the noise predicted by the file's denoiser at a state, float64."""
+    eps_hat = denoised(files, x, state).astype(np.float64)
+    return pf_ode_rhs(x.astype(np.float64), eps_hat, SCHEDULE.beta(t), SCHEDULE.sigma(t))
+
+
+@fact(_FACT("eulerStep_l2_lipschitz_of_rhs_lipschitz"), "exact", "6.6", hypotheses="x -> f(x, t) has the L2 constant L")
+def euler_steps_have_the_constant_of_their_field() -> Finding:
+    """Euler's step has the L2 constant 1 + |dt| L, here of fields L R x on rational points; f = x attains it."""
+    turns = [np.array([[Fraction(v).limit_denominator(5) for v in row] for row in turn.tolist()]) for turn in TURNS]
+    found = []
+    for row in _rationals("euler constant", 4):
+        difference = np.array([row[0] - row[2], row[1] - row[3]])
+        # Eighths: 1 + |dt| L is then no rounding.
+        dt, constant = Fraction(int(row[0]), 8), Fraction(abs(int(row[1])), 8)
+        for turn in turns:
+            x, y = np.array(row[:2]), np.array(row[2:])
+            moved = [euler_step(lambda v, _, m=constant * turn: m @ v, point, 0, dt) for point in (x, y)]
+            limit = Fraction(float(euler_lipschitz(dt, constant))) ** 2 * (difference @ difference)
+            found.append(float((moved[0] - moved[1]) @ (moved[0] - moved[1]) - limit))
+            if turn[0, 0] == (1 if dt > 0 else -1):
+                found.append(-found[-1])
+    return worst(found, 0.0, len(found), "the field that goes along dt attains it")
+
+
+def flow_cases() -> Iterator[tuple[DynamicalSystem, float, float, float, float, np.ndarray]]:
+    """Systems of Euler's step on the probability flow: with beta, sigma, dt, the gain of eps_hat and its turn."""
+    for t in (1.0, 0.5, 0.05):
+        for dt in (-0.25, -0.01, 0.125):
+            for gain in (0.0, 0.5, 3.0):
+                for turn in TURNS:
+                    time = np.asarray(t)
+                    system = pf_ode_euler_system(turning(gain, turn), SCHEDULE, time, dt)
+                    yield system, float(SCHEDULE.beta(time)), float(SCHEDULE.sigma(time)), dt, gain, turn
+
+
+def _flow_constant(beta: float, sigma: float, dt: float, gain: float, turn: np.ndarray) -> float:
+    """That of x + dt (-beta x / 2 + (beta / (sigma + 1e-6)) eps_hat / 2)."""
+    return similarity(1.0 - 0.5 * dt * beta, 0.5 * dt * beta / (sigma + GUARD) * gain, turn)
+
+
+@fact("Generative.Diffusion.pfOdeEulerSystem_step", "exact", "6.6", aliases=(_FACT("pfOdeEulerSystem_eq_step"),))
+def flow_system_steps_by_euler() -> Finding:
+    """(pfOdeEulerSystem sch model t dt).step x = eulerStep (pfOdeRhs sch model) x t dt."""
+    x, _ = points("flow system")
+    found, expected = [], []
+    for system, beta, sigma, dt, gain, turn in flow_cases():
+        slope = -0.5 * beta * x + 0.5 * (beta / (sigma + GUARD)) * turning(gain, turn)(x, None)
+        found.append(system.step(x))
+        expected.append(x + dt * slope)
+    return same_bits(np.stack(found), np.stack(expected), len(found))
+
+
+@fact(
+    _FACT("pfOdeEulerSystem_l2_lipschitz_of_rhs_lipschitz"),
+    "sampled",
+    "6.6",
+    hypotheses="x -> pfOdeRhs sch model x t has the L2 constant L",
+)
+def flow_systems_have_the_constant_of_their_field() -> Finding:
+    """A step of pfOdeEulerSystem has the L2 constant 1 + |dt| L; eps_hat = -K x attains it for dt < 0."""
+    found = []
+    for system, beta, sigma, dt, gain, turn in flow_cases():
+        constant = float(euler_lipschitz(dt, pf_ode_rhs_lipschitz(beta, sigma, gain)))
+        found.append(excess(system.step, constant, "flow constant"))
+        if dt < 0 and turn[0, 0] == -1:
+            found.append(-found[-1])
+    return worst(found, SLACK, len(found))
+
+
+@fact(
+    _FACT("pfOdeEulerSystem_lipschitz_of_step_lipschitz"),
+    "sampled",
+    "6.6",
+    hypotheses="the Euler update has the constant L in a norm, any function",
+    replaces=(_FACT("pfOdeEulerSystem_contracts_of_step_lipschitz"),),
+)
+def flow_systems_have_the_constant_of_their_step() -> Finding:
+    """A step of pfOdeEulerSystem has the constant of the Euler update, in L2 and for norm x = |x_1|."""
+    return transported(((system, _flow_constant(*rest), rest[-1]) for system, *rest in flow_cases()), "flow step")
+
+
+def transported(cases: Iterator[tuple[DynamicalSystem, float, np.ndarray]], purpose: str) -> Finding:
+    """Systems whose steps are similarities against their constants: no ratio is above or below them.
+
+    Without a turn, the first coordinate alone has the same constant, though its absolute value is no norm.
+    """
+    found = []
+    for system, constant, turn in cases:
+        norms = [l2_norm] if turn[1, 0] else [l2_norm, lambda v: np.abs(v[0])]
+        found += [abs(excess(system.step, constant, purpose, norm)) for norm in norms]
+    return worst(found, SLACK, len(found) * CASES, "relative to the constant, which every pair attains")
+
+
+@fact(
+    _FACT("pfOdeEulerSystem_contracts_of_step_contracts"),
+    "sampled",
+    "6.6",
+    hypotheses="factor < 1, and the Euler update has it as its constant",
+)
+def flow_systems_contract_where_their_step_does() -> Finding:
+    """isContractive (pfOdeEulerSystem sch model t dt) norm factor, of Euler updates whose factor is below 1."""
+    cases = ((system, _flow_constant(*rest), rest[-1]) for system, *rest in flow_cases())
+    return transported((case for case in cases if 0.0 < case[1] < 1.0), "flow contraction")

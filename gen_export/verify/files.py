@@ -1,0 +1,76 @@
+"""The files of one exported model as facts see them: graphs by name, each run on inputs of its own making."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from gen_export.verify.inputs import random_inputs
+from gen_export.verify.probe import Probe
+from gen_runtime.card import Card
+from gen_runtime.errors import FileError, GraphError
+from gen_runtime.inputs import Array
+from gen_runtime.model import part_file
+
+
+class Files:
+    """A main file and its parts, or one part alone.
+
+    Args:
+        path: `<name>.onnx`, or a part `<name>.<graph>.onnx`.
+
+    Raises:
+        FileError: The file or one of its parts is missing, broken, of another model, or not one of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        main = Probe(path)
+        self.card: Card = main.graph.card
+        self._probes = {self.card.graph: main}
+        for name in self.card.parts:
+            self._probes[name] = self._part(name)
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The graphs that are at hand."""
+        return tuple(self._probes)
+
+    def probe(self, name: str) -> Probe:
+        """The file of a graph.
+
+        Raises:
+            GraphError: There is no such graph.
+        """
+        if name not in self._probes:
+            raise GraphError(f"{self.path}: expected a graph {name!r}, found {', '.join(self._probes)}")
+        return self._probes[name]
+
+    def run(
+        self, name: str, inputs: Mapping[str, Any], inner: Sequence[str] = (), put: Mapping[str, Any] | None = None
+    ) -> dict[str, Array]:
+        """Runs a graph; its outputs by name, and the inner values that were asked for (`Probe.run`)."""
+        return self.probe(name).run(inputs, inner, put)
+
+    def inputs(self, name: str, batch: int, purpose: str) -> dict[str, Array]:
+        """Random inputs of a graph, always the same for a purpose."""
+        return random_inputs(self.probe(name).graph.card.inputs, batch, random(purpose))
+
+    def _part(self, name: str) -> Probe:
+        """A part, known to belong to the main file."""
+        path = part_file(self.path, name)
+        if not path.is_file():
+            raise FileError(f"{self.path}: expected its part {name} in {path}, found nothing there")
+        probe, main = Probe(path), self.card
+        card = probe.graph.card
+        expected = (main.family, name, main.image, main.config, main.training)
+        if (card.family, card.graph, card.image, card.config, card.training) != expected:
+            raise FileError(f"{path}: expected the part {name} of {self.path}, found {card.graph} of another model")
+        return probe
+
+
+def random(purpose: str) -> np.random.Generator:
+    """A generator that is the same in every run for the same purpose."""
+    return np.random.default_rng([crc32(purpose.encode()), 2026])

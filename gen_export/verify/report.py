@@ -1,0 +1,120 @@
+"""Checking facts: which ones a file calls for, and what came of each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gen_export.verify.facts  # noqa: F401 - registers the facts
+from gen_export.errors import MissingToolError
+from gen_export.verify import stamp
+from gen_export.verify.fact import FACTS, Fact, Finding
+from gen_export.verify.files import Files
+from gen_runtime.card import Card
+from gen_runtime.errors import FileError, GenRuntimeError
+from gen_runtime.graph import open_graph
+
+Verdict = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one fact.
+
+    Attributes:
+        fact: The fact.
+        finding: What its check measured; None where it could not be run.
+        reason: Why it could not be run.
+    """
+
+    fact: Fact
+    finding: Finding | None
+    reason: str = ""
+    skipped: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """A check that the file breaks has failed; one that lacks a graph or a package was skipped."""
+        if self.finding is not None:
+            return "passed" if self.finding.passed else "failed"
+        return "skipped" if self.skipped else "failed"
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as `--json` prints it; numbers that JSON has not are text."""
+        found = self.finding
+        return {
+            "fact": self.fact.name,
+            "section": self.fact.section,
+            "statement": self.fact.statement,
+            "hypotheses": self.fact.hypotheses,
+            "kind": self.fact.kind,
+            "verdict": self.verdict,
+            "error": None if found is None else _number(found.error),
+            "bound": None if found is None else _number(found.bound),
+            "cases": None if found is None else found.cases,
+            "false_alarm": None if found is None else found.false_alarm,
+            "note": self.reason if found is None else found.note,
+        }
+
+
+def _number(value: float) -> float | str:
+    return value if abs(value) < float("inf") else str(value)
+
+
+def of_files(files: Files, only: Callable[[Fact], bool] = lambda fact: True) -> Iterator[Outcome]:
+    """The outcomes of the facts about a model's files, as they are found."""
+    for fact in FACTS.values():
+        if files.card.family in fact.families and only(fact):
+            yield _checked(fact, files)
+
+
+def of_mathematics(only: Callable[[Fact], bool] = lambda fact: True) -> Iterator[Outcome]:
+    """The outcomes of the facts that are about no file."""
+    return (_checked(fact) for fact in FACTS.values() if not fact.families and only(fact))
+
+
+def _checked(fact: Fact, *files: Files) -> Outcome:
+    missing = [name for name in fact.graphs if name not in files[0].graphs]
+    if missing:
+        return Outcome(fact, None, f"needs the graph {', '.join(missing)}, which is not at hand", skipped=True)
+    try:
+        return Outcome(fact, fact.check(*files))
+    except MissingToolError as error:
+        return Outcome(fact, None, str(error), skipped=True)
+    except GenRuntimeError as error:
+        return Outcome(fact, None, " ".join(str(error).split()))
+
+
+def open_files(path: Path, stale: bool = False) -> Files:
+    """The files of a model.
+
+    Args:
+        path: Its main file or a part.
+        stale: Whether a stamp that does not fit is accepted, because it is about to be replaced.
+
+    Raises:
+        FileError: A file is missing, broken or not one of ours, or its stamp does not fit.
+    """
+    files = Files(path)
+    if not stale and stamp.stamp_fits(path) is False:
+        raise FileError(f"{path}: expected the weights of its stamp, found others: changed since it was verified")
+    return files
+
+
+def main_files(path: Path) -> list[Path]:
+    """The file itself, or the main files of the models in a folder.
+
+    Raises:
+        FileError: A folder without any, or one with an ONNX file that is not ours.
+    """
+    if not path.is_dir():
+        return [path]
+    cards = {file: open_graph(file, "cpu", None).card for file in sorted(path.glob("*.onnx"))}
+    found = [file for file, card in cards.items() if _is_main(card)]
+    if not found:
+        raise FileError(f"{path}: expected a folder with an exported model, found none")
+    return found
+
+
+def _is_main(card: Card) -> bool:
+    return bool(card.parts)

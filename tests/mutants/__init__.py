@@ -1,0 +1,1 @@
+"""Wrong files made from right ones: what `verify` must reject."""

@@ -1,0 +1,150 @@
+"""Wrong files of the family diffusion."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from gen_export.spec.schedules import named_alpha_bars
+from tests.mutants.tool import (
+    Change,
+    Mutant,
+    bypass,
+    card,
+    constants,
+    edit,
+    find,
+    graphs,
+    retype,
+    rewire,
+    scale,
+)
+from tests.tiny import OPTIONS
+
+STATES = OPTIONS["diffusion"]["states"]
+FLOOR = 1e-12
+
+
+def exchange(op_type: str, one: int, other: int) -> Change:
+    """The outputs of two nodes exchanged."""
+
+    def change(model: onnx.ModelProto) -> None:
+        first, second = find(model, op_type, one), find(model, op_type, other)
+        first.output[0], second.output[0] = second.output[0], first.output[0]
+
+    return change
+
+
+def levels(function: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """Every table of alpha_bar changed by a function of it."""
+
+    def change(model: onnx.ModelProto) -> None:
+        tables = [tensor for tensor in constants(model) if list(tensor.dims) == [STATES + 1]]
+        assert tables, "no table of alpha_bar"
+        for tensor in tables:
+            table = function(numpy_helper.to_array(tensor)).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(table, tensor.name))
+
+    return change
+
+
+def one_state_on(abars: np.ndarray) -> np.ndarray:
+    """The levels with the clean one lost: the image convention's table where that of the states belongs."""
+    return np.append(abars[1:], abars[-1])
+
+
+def first_level_for_all(model: onnx.ModelProto) -> None:
+    """The level of the first image for the whole batch."""
+    gather = find(model, "Gather", -1)
+    zero = numpy_helper.from_array(np.zeros(1, np.int64), "first_image")
+    node = onnx.helper.make_node("Gather", [gather.input[1], zero.name], ["first_level"], axis=0)
+    model.graph.initializer.append(zero)
+    model.graph.node.insert(list(model.graph.node).index(gather), node)
+    gather.input[1] = "first_level"
+
+
+def ignore(op_type: str, name: str) -> Change:
+    """A value left out: the nodes of this type that read it pass on their other operand."""
+
+    def change(model: onnx.ModelProto) -> None:
+        found = [n for g in graphs(model.graph) for n in g.node if n.op_type == op_type and name in n.input]
+        assert found, f"no {op_type} of {name}"
+        for node in found:
+            kept = [operand for operand in node.input if operand != name]
+            node.op_type = "Identity"
+            del node.input[:]
+            node.input.extend(kept)
+
+    return change
+
+
+def network_at_s(model: onnx.ModelProto) -> None:
+    """The state that a step goes to where the network should see the one that it comes from."""
+    t, s = (find(model, "Reshape", at).output[0] for at in (0, 1))
+    readers = [n for n in model.graph.node if n.output[0].startswith("denoise") and t in n.input]
+    assert readers, "the network reads no state"
+    for node in readers:
+        node.input[list(node.input).index(t)] = s
+
+
+def other_schedule(document: dict) -> None:
+    """The name of another schedule."""
+    document["schedule"]["kind"] = document["config"]["schedule"] = "linear"
+
+
+def wrong(name: str, graph: str, change: Change) -> Mutant:
+    """A mutant of the family."""
+    return Mutant(name, "diffusion", graph, change)
+
+
+_NOISING = [
+    wrong("the levels lack the clean state", "noising", levels(one_state_on)),
+    wrong("the levels are those of another schedule", "noising", levels(lambda _: named_alpha_bars("linear", STATES))),
+    wrong("one level is a per cent off", "noising", levels(lambda a: np.where(np.arange(len(a)) == 30, 1.01 * a, a))),
+    wrong("the noise is subtracted", "noising", retype("Add", "Sub", output="x")),
+    wrong("the noise has no root over its level", "noising", bypass("Sqrt", 1)),
+    wrong("the rates of image and noise are exchanged", "noising", exchange("Sqrt", 0, 1)),
+    wrong("the noise's level is one for all images", "noising", first_level_for_all),
+    wrong("the noise goes in squared", "noising", rewire("Mul", 0, "eps", 1)),
+    wrong("the noise is divided by its variance", "noising", retype("Sqrt", "Reciprocal", 1)),
+]
+_OBJECTIVE = [
+    wrong("the loss is a sum", "objective", retype("ReduceMean", "ReduceSum", -1)),
+    wrong("the loss is not squared", "objective", bypass("Mul", -1)),
+    wrong("the network is asked for the image", "objective", rewire("Sub", 1, "x0", -1)),
+    wrong("the objective's levels lack the clean state", "objective", levels(one_state_on)),
+    wrong("time is t / (T + 1)", "objective", scale(STATES, (STATES + 1) / STATES)),
+    wrong("the last layer is a per cent off", "objective", edit("net.head.conv.weight", lambda w: 1.01 * w)),
+    wrong("the network sees the clean image", "objective", rewire("Conv", 0, "x0", 2)),
+]
+_DENOISE = [
+    wrong("time is that of the image convention", "denoise", scale(STATES, (STATES - 1) / STATES)),
+    wrong("the velocity is taken for the noise", "denoise", bypass("Add", output="eps")),
+    wrong("the velocity has the wrong sign", "denoise", retype("Add", "Sub", output="eps")),
+    wrong("the network's level is one for all images", "denoise", first_level_for_all),
+    wrong("one weight is lost", "denoise", edit("net.gain.weight", np.zeros_like)),
+]
+_STEP = [
+    wrong("the clean image is not clipped", "step", bypass("Clip", -1)),
+    wrong("the levels of t and s are exchanged", "step", exchange("Gather", 0, 1)),
+    wrong("eta is ignored", "step", ignore("Mul", "eta")),
+    wrong("the direction does not know of the fresh noise", "step", bypass("Sub", -3)),
+    wrong("the predicted noise is added to the image", "step", retype("Sub", "Add", -1)),
+    wrong("the fresh noise is subtracted", "step", retype("Add", "Sub", -1)),
+    wrong("the divisor is at least a tenth", "step", scale(FLOOR, 1e11)),
+    wrong("the network sees the level that it goes to", "step", network_at_s),
+    wrong("the step's levels lack the clean state", "step", levels(one_state_on)),
+    wrong("the default eta is 1", "step", edit("eta", np.ones_like)),
+]
+_SAMPLE = [
+    wrong("states are rounded down", "sample_from_noise", ignore("Add", "steps")),
+    wrong("steps go nowhere", "sample_from_noise", edit("constant_0_step", np.zeros_like)),
+    wrong("the sampler does not clip", "sample_from_noise", bypass("Clip", -1)),
+    wrong("the seeded run rounds its states down", "sample", ignore("Add", "steps")),
+    wrong("the default number of steps is 40", "sample", edit("steps", lambda steps: steps - 10)),
+    wrong("all steps share the initial noise", "sample", edit("constant_0_then", np.zeros_like)),
+    wrong("the card names another schedule", "sample", card(other_schedule)),
+    wrong("the range of states is one short", "step", card(lambda document: document["inputs"][1].update(maximum=59))),
+]
+MUTANTS = [*_NOISING, *_OBJECTIVE, *_DENOISE, *_STEP, *_SAMPLE]

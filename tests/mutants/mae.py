@@ -1,0 +1,79 @@
+"""Wrong files of the family mae."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from tests.mutants.tool import Mutant, bypass, card, edit, find, retype, scale, swap
+
+FAMILY = "mae"
+
+
+def more(array):
+    """1 % larger."""
+    return array * 1.01
+
+
+def other_patch(document: dict[str, Any]) -> None:
+    """The card tells another patch."""
+    document["config"]["patch"] = 2
+
+
+def swap_choice(model: onnx.ModelProto) -> None:
+    """The prediction where visible, the image where hidden."""
+    node = find(model, "Where", output="reconstruction")
+    node.input[1], node.input[2] = node.input[2], node.input[1]
+
+
+def without_clip(model: onnx.ModelProto) -> None:
+    """The prediction as it is."""
+    bypass("Clip")(model)
+
+
+def see_hidden_pixels(model: onnx.ModelProto) -> None:
+    """Patches of the whole image; what is hidden is only left out of attention."""
+    masked = next(node.output[0] for node in model.graph.node if node.op_type == "Where" and "image" in node.input)
+    shown = next(node for node in model.graph.node if masked in node.input and node.op_type == "Reshape")
+    shown.input[0] = "image"
+
+
+def attend_to_all(model: onnx.ModelProto) -> None:
+    """The first block attends to hidden patches too."""
+    scores = next(node for node in model.graph.node if node.op_type == "Softmax").input[0]
+    bypass("Where", output=scores, operand=2)(model)
+
+
+def features_as_they_are(model: onnx.ModelProto) -> None:
+    """Hidden patches keep their features."""
+    bypass("Where", output="features", operand=2)(model)
+
+
+def no_mask_token(model: onnx.ModelProto) -> None:
+    """The decoder sees the features of hidden patches, not its token."""
+    node = next(n for n in model.graph.node if n.op_type == "Where" and any(i.endswith("mask_token") for i in n.input))
+    bypass("Where", output=node.output[0], operand=2)(model)
+
+
+MUTANTS = [
+    Mutant("visible and hidden exchanged", FAMILY, "reconstruct", swap_choice),
+    Mutant("a prediction that is not clipped", FAMILY, "reconstruct", without_clip),
+    Mutant("hidden pixels reach the encoder's patches", FAMILY, "reconstruct", see_hidden_pixels),
+    Mutant("patches attend to hidden ones", FAMILY, "reconstruct", attend_to_all),
+    Mutant("patches attend to hidden ones", FAMILY, "encode", attend_to_all),
+    Mutant("hidden patches have features", FAMILY, "encode", features_as_they_are),
+    Mutant("the masked image keeps what is hidden", FAMILY, "reconstruct", bypass("Where", output="masked", operand=2)),
+    Mutant("the last norm is left out", FAMILY, "encode", bypass("LayerNormalization", at=-1)),
+    Mutant("no token for hidden patches", FAMILY, "objective", no_mask_token),
+    Mutant("a token for hidden patches 1 % off", FAMILY, "objective", edit("mask_token", more)),
+    Mutant("a position 1 % off", FAMILY, "reconstruct", edit("decoder.positions", more)),
+    Mutant("rows and columns of positions exchanged", FAMILY, "encode", edit("encoder.positions", lambda p: np.roll(p, p.shape[-1] // 2, -1))),
+    Mutant("an embedding 1 % off", FAMILY, "encode", edit("embed.weight", more)),
+    Mutant("a sum over the hidden pixels", FAMILY, "objective", bypass("Div", output="div_3")),
+    Mutant("a sum over the images", FAMILY, "objective", bypass("Div", output="loss")),
+    Mutant("the largest image's loss", FAMILY, "objective", retype("ReduceSum", "ReduceMax", at=-1)),
+    Mutant("the loss without its square", FAMILY, "objective", bypass("Mul", at=-1)),
+    Mutant("the loss of visible pixels too", FAMILY, "objective", bypass("Mul", at=-2, operand=1)),
+    Mutant("queries not divided by the root of their size", FAMILY, "encode", bypass("Div")),
+    Mutant("the card tells another patch", FAMILY, "reconstruct", card(other_patch)),
+]

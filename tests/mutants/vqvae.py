@@ -1,0 +1,69 @@
+"""Wrong files of the family vqvae."""
+
+import numpy as np
+import onnx
+
+from tests.mutants.tool import Mutant, attribute, bypass, edit, find, retype, rewire, scale, swap
+
+FAMILY = "vqvae"
+
+
+def swap_rows(codes: np.ndarray) -> np.ndarray:
+    """The first two codes exchanged."""
+    return codes[[1, 0, *range(2, len(codes))]]
+
+
+def in_float32(model: onnx.ModelProto) -> None:
+    """The search for the nearest code casts to float32 where it should to float64."""
+    casts = [node for node in model.graph.node if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.DOUBLE]
+    assert casts, "no Cast to float64"
+    for cast in casts:
+        cast.attribute[0].i = onnx.TensorProto.FLOAT
+
+
+def swap_keys_and_values(model: onnx.ModelProto) -> None:
+    """The step gives back its values as keys and its keys as values."""
+    node = next(n for n in model.graph.node if n.op_type == "Concat" and n.output[0].startswith("stack"))
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+
+
+def straight_through_twice(model: onnx.ModelProto) -> None:
+    """The decoder sees z_q + (z_e + z_e)."""
+    node = next(n for n in model.graph.node if n.op_type == "Sub" and list(n.input) == ["encoded", "encoded"])
+    node.op_type = "Add"
+
+
+def without_codebook_term(model: onnx.ModelProto) -> None:
+    """loss = reconstruction + beta * commitment."""
+    node = find(model, "Add", output="loss")
+    bypass("Add", output=node.input[0])(model)
+
+
+MUTANTS = [
+    Mutant("the farthest code for the nearest", FAMILY, "encode", retype("ArgMin", "ArgMax")),
+    Mutant("the nearest code sought in float32", FAMILY, "encode", in_float32),
+    Mutant("the nearest code sought by |c|^2 - 1.98 z.c", FAMILY, "encode", scale(2.0, 0.99)),
+    Mutant("a permuted codebook, sought in the right one", FAMILY, "lookup", edit("codebook.codes", swap_rows)),
+    Mutant("two rows of the codebook exchanged", FAMILY, "decode", edit("codebook.codes", swap_rows)),
+    Mutant("a codebook 1 % too large", FAMILY, "reconstruct", edit("codebook.codes", lambda codes: codes * 1.01)),
+    Mutant("another default of beta than the card's", FAMILY, "objective", edit("beta", lambda beta: beta * 1.01)),
+    Mutant("the reconstruction is a sum", FAMILY, "objective", retype("ReduceMean", "ReduceSum", at=0)),
+    Mutant("the commitment is a sum", FAMILY, "objective", retype("ReduceMean", "ReduceSum", at=2)),
+    Mutant("the loss lacks the codebook term", FAMILY, "objective", without_codebook_term),
+    Mutant("the loss subtracts the commitment", FAMILY, "objective", retype("Add", "Sub", output="loss")),
+    Mutant("the loss weighs the codebook term", FAMILY, "objective", rewire("Mul", 1, "reconstruction", at=-1)),
+    Mutant("the decoder sees more than the code", FAMILY, "objective", straight_through_twice),
+    Mutant("the farthest code in the objective", FAMILY, "objective", retype("ArgMin", "ArgMax")),
+    Mutant("an encoder 1 % off", FAMILY, "encode", edit("encoder.6.weight", lambda weight: weight * 1.01)),
+    Mutant("likelihoods are means over positions", FAMILY, "nll", retype("ReduceSum", "ReduceMean", output="nats")),
+    Mutant("keys and values exchanged in the cache", FAMILY, "predict", swap_keys_and_values),
+    Mutant("the first code depends on one before it", FAMILY, "predict", bypass("Where", operand=2)),
+    Mutant("a code does not attend to itself", FAMILY, "predict", retype("LessOrEqual", "Less")),
+    Mutant("a code attends to those after it", FAMILY, "predict", retype("LessOrEqual", "GreaterOrEqual")),
+    Mutant("logits 1 % too large", FAMILY, "predict", edit("head.weight", lambda weight: weight * 1.01)),
+    Mutant("the law is summed without its own term", FAMILY, "sample_from_noise", attribute("CumSum", "exclusive", 1)),
+    Mutant("codes that are left out keep a weight", FAMILY, "sample_from_noise", scale(-np.inf, 0.0)),
+    Mutant("the coldest temperature is 1", FAMILY, "sample_from_noise", scale(2.0**-200, 2.0**200)),
+    Mutant("bytes rounded down", FAMILY, "sample_from_noise", retype("Round", "Floor")),
+    Mutant("the grid of codes transposed", FAMILY, "sample_from_noise", swap("Reshape", at=0)),
+]
