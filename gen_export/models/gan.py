@@ -45,7 +45,7 @@ class GANConfig:
 
     size: Annotated[Size, "Width and depth of the networks."] = "small"
     latent: Annotated[int, "Number of latent variables."] = 64
-    r1: Annotated[float, "Weight of the gradient penalty at real images."] = 1.0
+    r1: Annotated[float, "Weight of the gradient penalty at real images."] = 10.0
     spectral: Annotated[bool, "Normalise the discriminator's weights by their largest singular values."] = False
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class GAN(Family):
     name = "gan"
     summary = "Least-squares GAN: images from a Gaussian latent by one generator call."
     Config = GANConfig
-    defaults: ClassVar[Mapping[str, Any]] = {"weight_decay": 0.0}
+    defaults: ClassVar[Mapping[str, Any]] = {"lr": 2e-3, "weight_decay": 0.0}
 
     def __init__(self, config: GANConfig, image: ImageShape) -> None:
         super().__init__(config, image)

@@ -10,11 +10,11 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from gen_export.export import samplers
+from gen_export.export import denoising, sampler_graph, samplers
 from gen_export.export.denoising import STEP
 from gen_export.export.sampler_graph import Built
 from gen_export.export.samplers import FROM_NOISE, SAMPLE, build_samplers
-from gen_export.models.recipes import OneShot
+from gen_export.models.recipes import OneShot, Recipe
 from gen_export.spec import diffusion, noise, schedules
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
@@ -277,7 +277,7 @@ def test_the_noise_of_a_step_is_drawn_only_where_eta_asks(gaussian: GaussianData
     assert [node for node in loop.attributes["body"].value.all_nodes() if node.op_type == "Log"]
 
 
-# Wrong samplers, each by one change of a function that `samplers.py` takes from the spec, and the check that sees it.
+# Wrong samplers, each by one change of a function that the builders take from the spec, and the check that sees it.
 
 MEAN, SIGMA, NORMALS = diffusion.image_ddim_mean, diffusion.ddim_sigma, noise.normals
 
@@ -314,11 +314,11 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "direction without sigma": law(mean=lambda x, e, t, s, sigma: MEAN(x, e, t, s, sigma * 0.0)),
     "sigma of swapped levels": law(sigma=lambda t, s, eta: SIGMA(s, t, eta)),
     "sigma without eta": law(sigma=lambda t, s, eta: SIGMA(t, s, eta * 0.0 + 1.0)),
-    "no rotation": ("normals", rotated(lambda x: x)),
-    "rotation by 16": ("normals", rotated(lambda x: x // 2**16 + x * 2**48)),
-    "rotation without its low half": ("normals", rotated(lambda x: x // 2**32)),
-    "draw off by one": ("normals", lambda keys, draw, size: NORMALS(keys, draw + 1, size)),
-    "draw not counted": ("normals", lambda keys, draw, size: NORMALS(keys, draw * 0, size)),
+    "no rotation": ("law", rotated(lambda x: x)),
+    "rotation by 16": ("law", rotated(lambda x: x // 2**16 + x * 2**48)),
+    "rotation without its low half": ("law", rotated(lambda x: x // 2**32)),
+    "draw off by one": ("law", lambda keys, draw, size: NORMALS(keys, draw + 1, size)),
+    "draw not counted": ("law", lambda keys, draw, size: NORMALS(keys, draw * 0, size)),
     "leading states": ("trailing_state", lambda j, n, states: schedules.trailing_state(j, n, states) - 1),
     "states rounded down": ("trailing_state", lambda j, n, states: states * (n - j) // n),
     "one step ahead": ("trailing_state", lambda j, n, states: schedules.trailing_state(j + 1, n, states)),
@@ -326,6 +326,15 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "bytes of [0, 1]": ("to_bytes", lambda x: to_bytes(2.0 * x - 1.0)),
     "sample not in its key": ("sample_keys", lambda seed, index: noise.sample_keys(seed, index * 0)),
     "seed not in its key": ("sample_keys", lambda seed, index: noise.sample_keys(seed * 0, index)),
+}
+
+
+WHERE = {
+    "image_ddim_law": denoising,
+    "trailing_state": denoising,
+    "law": Recipe,
+    "to_bytes": samplers,
+    "sample_keys": sampler_graph,
 }
 
 
@@ -342,7 +351,8 @@ def test_the_sampler_passes_the_check_of_its_mutants(gaussian: GaussianData) -> 
 
 @pytest.mark.parametrize("fault", MUTANTS)
 def test_a_wrong_sampler_is_rejected(gaussian: GaussianData, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    monkeypatch.setattr(samplers, *MUTANTS[fault])
+    name, wrong = MUTANTS[fault]
+    monkeypatch.setattr(WHERE[name], name, staticmethod(wrong) if name == "law" else wrong)
 
     assert not agrees(built(gaussian)[SAMPLE].model, gaussian)
 

@@ -22,6 +22,7 @@ _PARTS: dict[str, dict[str, Change]] = {
         "the pixels are repeated to the left": attribute("Resize", "nearest_mode", "ceil"),
     },
     "reconstruct": {
+        "the images are not bounded": bypass("Tanh"),
         "a residual branch is left out": bypass("Add", output="add_172"),
         "the rows of a layer are in another order": edit("decoder.features.weight", lambda array: array[::-1]),
     },

@@ -7,10 +7,11 @@ import onnx
 
 from gen_export.verify.report import of_files, open_files
 from gen_runtime.errors import GenRuntimeError
-from tests.mutants import vae
+from tests.mutants import autoencoder, diffusion, gan, mae, samplers, vae, vqvae
 from tests.mutants.tool import Mutant
 
-MUTANTS: list[Mutant] = [*vae.MUTANTS]
+_MODULES = (autoencoder, mae, vae, vqvae, gan, diffusion, samplers)
+MUTANTS: list[Mutant] = [mutant for module in _MODULES for mutant in module.MUTANTS]
 
 
 def make(mutant: Mutant, right: Path, folder: Path) -> Path:

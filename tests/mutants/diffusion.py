@@ -64,6 +64,14 @@ def first_level_for_all(model: onnx.ModelProto) -> None:
     gather.input[1] = "first_level"
 
 
+def clipped(model: onnx.ModelProto) -> None:
+    """The noised image held in [-1, 1], as clean ones are."""
+    find(model, "Add", output="x").output[0] = "unclipped"
+    limits = [numpy_helper.from_array(np.float32(limit), name) for limit, name in ((-1, "least"), (1, "most"))]
+    model.graph.initializer.extend(limits)
+    model.graph.node.append(onnx.helper.make_node("Clip", ["unclipped", "least", "most"], ["x"]))
+
+
 def ignore(op_type: str, name: str) -> Change:
     """A value left out: the nodes of this type that read it pass on their other operand."""
 
@@ -90,7 +98,7 @@ def network_at_s(model: onnx.ModelProto) -> None:
 
 def other_schedule(document: dict) -> None:
     """The name of another schedule."""
-    document["schedule"]["kind"] = document["config"]["schedule"] = "linear"
+    document["schedule"]["kind"] = "linear"
 
 
 def wrong(name: str, graph: str, change: Change) -> Mutant:
@@ -107,6 +115,7 @@ _NOISING = [
     wrong("the rates of image and noise are exchanged", "noising", exchange("Sqrt", 0, 1)),
     wrong("the noise's level is one for all images", "noising", first_level_for_all),
     wrong("the noise goes in squared", "noising", rewire("Mul", 0, "eps", 1)),
+    wrong("the noised image is clipped", "noising", clipped),
     wrong("the noise is divided by its variance", "noising", retype("Sqrt", "Reciprocal", 1)),
 ]
 _OBJECTIVE = [

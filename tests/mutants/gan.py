@@ -50,7 +50,13 @@ def compared_with(output: str, score: str):
     return change
 
 
-def discriminator_of_the_other(model: onnx.ModelProto) -> None:
+def other_target(model: onnx.ModelProto) -> None:
+    """Generated images are to score 0.99."""
+    model.graph.initializer.append(onnx.helper.make_tensor("almost", onnx.TensorProto.FLOAT, (), [0.99]))
+    rewire("Sub", 1, "almost")(model)
+
+
+def scores_exchanged(model: onnx.ModelProto) -> None:
     """The scores of images and of generated images exchanged, and with them the terms."""
     find(model, "Squeeze", output="real_score").output[0] = "swapped"
     find(model, "Squeeze", output="fake_score").output[0] = "real_score"
@@ -63,7 +69,7 @@ def more(array):
 
 
 MUTANTS = [
-    Mutant("the target of real images is 0.99", FAMILY, "objective", scale(1.0, 0.99)),
+    Mutant("the generator aims at a score of 0.99", FAMILY, "objective", other_target),
     Mutant("the real term is a sum", FAMILY, "objective", summed("real_term")),
     Mutant("the generator's loss is a sum", FAMILY, "objective", summed("generator_loss")),
     Mutant("the fake term without its square", FAMILY, "objective", without_square("fake_term")),
@@ -72,11 +78,15 @@ MUTANTS = [
     Mutant("the terms are subtracted", FAMILY, "objective", retype("Add", "Sub", output="discriminator_loss")),
     Mutant("the fake term is dropped", FAMILY, "objective", bypass("Add", output="discriminator_loss")),
     Mutant("the real term is dropped", FAMILY, "objective", bypass("Add", output="discriminator_loss", operand=1)),
-    Mutant("the generator is judged by real images", FAMILY, "objective", compared_with("generator_loss", "real_score")),
-    Mutant("the scores are exchanged", FAMILY, "objective", discriminator_of_the_other),
+    Mutant(
+        "the generator is judged by real images", FAMILY, "objective", compared_with("generator_loss", "real_score")
+    ),
+    Mutant("the scores are exchanged", FAMILY, "objective", scores_exchanged),
     Mutant("a generator 1 % off", FAMILY, "objective", edit("generator.0.weight", more)),
     Mutant("a discriminator 1 % off", FAMILY, "discriminate", edit("discriminator.2.weight", more)),
-    Mutant("another slope of the leaky activation", FAMILY, "discriminate", attribute("LeakyRelu", "alpha", 0.01, at=1)),
+    Mutant(
+        "another slope of the leaky activation", FAMILY, "discriminate", attribute("LeakyRelu", "alpha", 0.01, at=1)
+    ),
     Mutant("a generator without its last tanh", FAMILY, "generate", bypass("Tanh")),
     Mutant("pixels doubled by their other neighbour", FAMILY, "generate", attribute("Resize", "nearest_mode", "ceil")),
     Mutant("a bias dropped", FAMILY, "generate", edit("generator.0.bias", lambda bias: bias * 0)),

@@ -1,11 +1,9 @@
 """Wrong files of the family mae."""
 
-from typing import Any
-
 import numpy as np
 import onnx
 
-from tests.mutants.tool import Mutant, bypass, card, edit, find, retype, scale, swap
+from tests.mutants.tool import Mutant, bypass, edit, find, retype
 
 FAMILY = "mae"
 
@@ -15,9 +13,11 @@ def more(array):
     return array * 1.01
 
 
-def other_patch(document: dict[str, Any]) -> None:
-    """The card tells another patch."""
-    document["config"]["patch"] = 2
+def transposed_mask(model: onnx.ModelProto) -> None:
+    """The mask spread over the pixels of the image turned on its side."""
+    spread = next(node for node in model.graph.node if node.op_type == "Slice" and node.input[0] == "mask")
+    spread.input[0] = "turned"
+    model.graph.node.insert(0, onnx.helper.make_node("Transpose", ["mask"], ["turned"], perm=[0, 2, 1]))
 
 
 def swap_choice(model: onnx.ModelProto) -> None:
@@ -60,20 +60,25 @@ MUTANTS = [
     Mutant("a prediction that is not clipped", FAMILY, "reconstruct", without_clip),
     Mutant("hidden pixels reach the encoder's patches", FAMILY, "reconstruct", see_hidden_pixels),
     Mutant("patches attend to hidden ones", FAMILY, "reconstruct", attend_to_all),
-    Mutant("patches attend to hidden ones", FAMILY, "encode", attend_to_all),
+    Mutant("features attend to hidden patches", FAMILY, "encode", attend_to_all),
     Mutant("hidden patches have features", FAMILY, "encode", features_as_they_are),
     Mutant("the masked image keeps what is hidden", FAMILY, "reconstruct", bypass("Where", output="masked", operand=2)),
     Mutant("the last norm is left out", FAMILY, "encode", bypass("LayerNormalization", at=-1)),
     Mutant("no token for hidden patches", FAMILY, "objective", no_mask_token),
     Mutant("a token for hidden patches 1 % off", FAMILY, "objective", edit("mask_token", more)),
     Mutant("a position 1 % off", FAMILY, "reconstruct", edit("decoder.positions", more)),
-    Mutant("rows and columns of positions exchanged", FAMILY, "encode", edit("encoder.positions", lambda p: np.roll(p, p.shape[-1] // 2, -1))),
+    Mutant(
+        "rows and columns of positions exchanged",
+        FAMILY,
+        "encode",
+        edit("encoder.positions", lambda p: np.roll(p, p.shape[-1] // 2, -1)),
+    ),
     Mutant("an embedding 1 % off", FAMILY, "encode", edit("embed.weight", more)),
     Mutant("a sum over the hidden pixels", FAMILY, "objective", bypass("Div", output="div_3")),
     Mutant("a sum over the images", FAMILY, "objective", bypass("Div", output="loss")),
     Mutant("the largest image's loss", FAMILY, "objective", retype("ReduceSum", "ReduceMax", at=-1)),
     Mutant("the loss without its square", FAMILY, "objective", bypass("Mul", at=-1)),
     Mutant("the loss of visible pixels too", FAMILY, "objective", bypass("Mul", at=-2, operand=1)),
-    Mutant("queries not divided by the root of their size", FAMILY, "encode", bypass("Div")),
-    Mutant("the card tells another patch", FAMILY, "reconstruct", card(other_patch)),
+    Mutant("queries not divided by the root of their size", FAMILY, "encode", bypass("Div", output="div")),
+    Mutant("the mask of pixels transposed", FAMILY, "reconstruct", transposed_mask),
 ]

@@ -40,7 +40,7 @@ MUTANTS = [
     *_everywhere("sines come before cosines", swap("Concat"), "vae", "gan"),
     *_everywhere("angles are half a turn", scale(2.0 * np.pi, 0.5), "vae", "diffusion"),
     *_everywhere("the radius has no factor of two", scale(-2.0, 0.5), "gan"),
-    *_everywhere("uniforms are of the low half of a word", scale(256.0, 0.5), "vae", "vqvae"),
+    *_everywhere("uniforms are of the low half of a word", scale(256.0, 0.5), "vae", "diffusion"),
     *_everywhere("the first sample is 1 by default", edit("first", lambda first: first + 1), "gan", "vqvae"),
     *_everywhere("the card names another generator", card(another_scheme), "vqvae", "diffusion"),
 ]

@@ -160,7 +160,7 @@ def constants(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 def _is(tensor: onnx.TensorProto, value: float) -> bool:
     array = numpy_helper.to_array(tensor)
-    return array.size == 1 and bool(np.isclose(float(array.ravel()[0]), value, rtol=1e-6))
+    return array.size == 1 and bool(np.isclose(float(array.ravel()[0]), value, rtol=1e-6, atol=0.0))
 
 
 def _replace(tensor: onnx.TensorProto, array: np.ndarray) -> None:

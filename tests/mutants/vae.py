@@ -106,6 +106,8 @@ _PARTS: dict[str, dict[str, Change]] = {
         "the weights are summed": retype("ReduceMean", "ReduceSum", at=-1),
         "the log weights are summed": retype("ReduceMean", "ReduceSum"),
         "the bound is the largest log weight": bypass("Add", output="bound", operand=1),
+        "the largest log weight is not added back": bypass("Add", output="bound"),
+        "the two bounds are exchanged": swap_outputs("elbo", "bound"),
         "the prior is left out": bypass("Add", at=-2),
         "the posterior is added": retype("Sub", "Add", at=-2),
         "the logarithm of 2 pi is 1 % more": scale(1.837877, 1.01),

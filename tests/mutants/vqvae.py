@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from tests.mutants.tool import Mutant, attribute, bypass, edit, find, retype, rewire, scale, swap
+from tests.mutants.tool import Mutant, bypass, edit, find, retype, rewire, scale
 
 FAMILY = "vqvae"
 
@@ -15,8 +15,9 @@ def swap_rows(codes: np.ndarray) -> np.ndarray:
 
 def in_float32(model: onnx.ModelProto) -> None:
     """The search for the nearest code casts to float32 where it should to float64."""
-    casts = [node for node in model.graph.node if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.DOUBLE]
+    casts = [n for n in model.graph.node if n.op_type == "Cast" and n.attribute[0].i == onnx.TensorProto.DOUBLE]
     assert casts, "no Cast to float64"
+    del model.graph.value_info[:]
     for cast in casts:
         cast.attribute[0].i = onnx.TensorProto.FLOAT
 
@@ -34,9 +35,23 @@ def straight_through_twice(model: onnx.ModelProto) -> None:
 
 
 def without_codebook_term(model: onnx.ModelProto) -> None:
-    """loss = reconstruction + beta * commitment."""
+    """Loss = reconstruction + beta * commitment."""
     node = find(model, "Add", output="loss")
     bypass("Add", output=node.input[0])(model)
+
+
+def exclusive_sum(model: onnx.ModelProto) -> None:
+    """The cumulative law of the codes before, without a code's own share."""
+    find(model, "CumSum").attribute.append(onnx.helper.make_attribute("exclusive", 1))
+
+
+def transposed_grid(model: onnx.ModelProto) -> None:
+    """Codes laid out column by column."""
+    drawn = find(model, "Loop").output
+    grid = next(node for node in model.graph.node if node.op_type == "Reshape" and node.input[0] in drawn)
+    index, laid = list(model.graph.node).index(grid), grid.output[0]
+    grid.output[0] = "rows"
+    model.graph.node.insert(index + 1, onnx.helper.make_node("Transpose", ["rows"], [laid], perm=[0, 2, 1]))
 
 
 MUTANTS = [
@@ -51,7 +66,7 @@ MUTANTS = [
     Mutant("the commitment is a sum", FAMILY, "objective", retype("ReduceMean", "ReduceSum", at=2)),
     Mutant("the loss lacks the codebook term", FAMILY, "objective", without_codebook_term),
     Mutant("the loss subtracts the commitment", FAMILY, "objective", retype("Add", "Sub", output="loss")),
-    Mutant("the loss weighs the codebook term", FAMILY, "objective", rewire("Mul", 1, "reconstruction", at=-1)),
+    Mutant("beta weighs the reconstruction", FAMILY, "objective", rewire("Mul", 1, "reconstruction", at=-1)),
     Mutant("the decoder sees more than the code", FAMILY, "objective", straight_through_twice),
     Mutant("the farthest code in the objective", FAMILY, "objective", retype("ArgMin", "ArgMax")),
     Mutant("an encoder 1 % off", FAMILY, "encode", edit("encoder.6.weight", lambda weight: weight * 1.01)),
@@ -61,9 +76,9 @@ MUTANTS = [
     Mutant("a code does not attend to itself", FAMILY, "predict", retype("LessOrEqual", "Less")),
     Mutant("a code attends to those after it", FAMILY, "predict", retype("LessOrEqual", "GreaterOrEqual")),
     Mutant("logits 1 % too large", FAMILY, "predict", edit("head.weight", lambda weight: weight * 1.01)),
-    Mutant("the law is summed without its own term", FAMILY, "sample_from_noise", attribute("CumSum", "exclusive", 1)),
+    Mutant("the law is summed without its own term", FAMILY, "sample_from_noise", exclusive_sum),
     Mutant("codes that are left out keep a weight", FAMILY, "sample_from_noise", scale(-np.inf, 0.0)),
     Mutant("the coldest temperature is 1", FAMILY, "sample_from_noise", scale(2.0**-200, 2.0**200)),
     Mutant("bytes rounded down", FAMILY, "sample_from_noise", retype("Round", "Floor")),
-    Mutant("the grid of codes transposed", FAMILY, "sample_from_noise", swap("Reshape", at=0)),
+    Mutant("the grid of codes transposed", FAMILY, "sample_from_noise", transposed_grid),
 ]

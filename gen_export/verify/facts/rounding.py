@@ -19,7 +19,7 @@ def in_units(found: Any, expected: Any, allowed: Any, cases: int, note: str = ""
     apart = np.abs(np.asarray(found, np.float64) - np.asarray(expected, np.float64))
     limit = np.broadcast_to(np.asarray(allowed, np.float64), apart.shape)
     units = np.divide(apart, limit, out=np.where(apart == 0, 0.0, np.inf), where=limit > 0)
-    units = np.where(np.isnan(apart), np.nan, units)
+    units = np.where(np.isnan(apart) | np.isnan(limit), np.nan, units)
     return Finding(float(units.max()), 1.0, cases, note or "in units of the rounding bound")
 
 
