@@ -77,7 +77,7 @@ class MaskedAutoencoder(Family):
     """The family `mae`.
 
     Raises:
-        ConfigError: The patch does not divide the image or cuts it too finely, or the ratio hides no patch or all of them.
+        ConfigError: The patch does not divide the image or cuts it too finely, or the ratio hides none or all of them.
     """
 
     name = "mae"

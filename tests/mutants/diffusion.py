@@ -67,7 +67,9 @@ def first_level_for_all(model: onnx.ModelProto) -> None:
 def clipped(model: onnx.ModelProto) -> None:
     """The noised image held in [-1, 1], as clean ones are."""
     find(model, "Add", output="x").output[0] = "unclipped"
-    limits = [numpy_helper.from_array(np.float32(limit), name) for limit, name in ((-1, "least"), (1, "most"))]
+    limits = [
+        numpy_helper.from_array(np.array(limit, np.float32), name) for limit, name in ((-1, "least"), (1, "most"))
+    ]
     model.graph.initializer.extend(limits)
     model.graph.node.append(onnx.helper.make_node("Clip", ["unclipped", "least", "most"], ["x"]))
 

@@ -132,8 +132,5 @@ def guarded_ddpm_has_its_constant() -> Finding:
 @fact(_OURS("pf_ode_euler_lipschitz"), "sampled", hypotheses="eps_hat has the L2 constant L")
 def flow_steps_have_their_constant() -> Finding:
     """Euler's step of the flow has the L2 constant |1 - dt beta / 2| + |dt| (beta / (sigma + 1e-6)) L / 2."""
-    cases = (
-        (system.step, pf_ode_euler_lipschitz(beta, sigma, dt, gain))
-        for system, beta, sigma, dt, gain, _ in flow_cases()
-    )
+    cases = ((c.system.step, pf_ode_euler_lipschitz(c.beta, c.sigma, c.dt, c.gain)) for c in flow_cases())
     return _derived(cases, "flow constant")

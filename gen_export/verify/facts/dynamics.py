@@ -6,7 +6,9 @@ step is a similarity of the plane with a constant known beforehand; R = -1 attai
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -116,20 +118,39 @@ def euler_steps_have_the_constant_of_their_field() -> Finding:
     return worst(found, 0.0, len(found), "the field that goes along dt attains it")
 
 
-def flow_cases() -> Iterator[tuple[DynamicalSystem, float, float, float, float, np.ndarray]]:
-    """Systems of Euler's step on the probability flow: with beta, sigma, dt, the gain of eps_hat and its turn."""
-    for t in (1.0, 0.5, 0.05):
-        for dt in (-0.25, -0.01, 0.125):
-            for gain in (0.0, 0.5, 3.0):
-                for turn in TURNS:
-                    time = np.asarray(t)
-                    system = pf_ode_euler_system(turning(gain, turn), SCHEDULE, time, dt)
-                    yield system, float(SCHEDULE.beta(time)), float(SCHEDULE.sigma(time)), dt, gain, turn
+@dataclass(frozen=True, slots=True)
+class FlowCase:
+    """Euler's step on the probability flow of eps_hat = gain R x at a time, as a system.
+
+    Attributes:
+        system: The system.
+        beta: The noise rate.
+        sigma: The noise scale.
+        dt: The stride.
+        gain: That of eps_hat.
+        turn: R.
+    """
+
+    system: DynamicalSystem
+    beta: float
+    sigma: float
+    dt: float
+    gain: float
+    turn: np.ndarray
+
+    @property
+    def constant(self) -> float:
+        """That of the step x + dt (-beta x / 2 + (beta / (sigma + 1e-6)) eps_hat / 2) in the L2 norm."""
+        predicted = 0.5 * self.dt * self.beta / (self.sigma + GUARD) * self.gain
+        return similarity(1.0 - 0.5 * self.dt * self.beta, predicted, self.turn)
 
 
-def _flow_constant(beta: float, sigma: float, dt: float, gain: float, turn: np.ndarray) -> float:
-    """That of x + dt (-beta x / 2 + (beta / (sigma + 1e-6)) eps_hat / 2)."""
-    return similarity(1.0 - 0.5 * dt * beta, 0.5 * dt * beta / (sigma + GUARD) * gain, turn)
+def flow_cases() -> Iterator[FlowCase]:
+    """Three times, strides, gains and turns each."""
+    for t, dt, gain, turn in product((1.0, 0.5, 0.05), (-0.25, -0.01, 0.125), (0.0, 0.5, 3.0), TURNS):
+        time = np.asarray(t)
+        system = pf_ode_euler_system(turning(gain, turn), SCHEDULE, time, dt)
+        yield FlowCase(system, float(SCHEDULE.beta(time)), float(SCHEDULE.sigma(time)), dt, gain, turn)
 
 
 @fact("Generative.Diffusion.pfOdeEulerSystem_step", "exact", "6.6", aliases=(_FACT("pfOdeEulerSystem_eq_step"),))
@@ -137,10 +158,10 @@ def flow_system_steps_by_euler() -> Finding:
     """(pfOdeEulerSystem sch model t dt).step x = eulerStep (pfOdeRhs sch model) x t dt."""
     x, _ = points("flow system")
     found, expected = [], []
-    for system, beta, sigma, dt, gain, turn in flow_cases():
-        slope = -0.5 * beta * x + 0.5 * (beta / (sigma + GUARD)) * turning(gain, turn)(x, None)
-        found.append(system.step(x))
-        expected.append(x + dt * slope)
+    for case in flow_cases():
+        pull = 0.5 * (case.beta / (case.sigma + GUARD)) * turning(case.gain, case.turn)(x, None)
+        found.append(case.system.step(x))
+        expected.append(x + case.dt * (-0.5 * case.beta * x + pull))
     return same_bits(np.stack(found), np.stack(expected), len(found))
 
 
@@ -153,10 +174,10 @@ def flow_system_steps_by_euler() -> Finding:
 def flow_systems_have_the_constant_of_their_field() -> Finding:
     """A step of pfOdeEulerSystem has the L2 constant 1 + |dt| L; eps_hat = -K x attains it for dt < 0."""
     found = []
-    for system, beta, sigma, dt, gain, turn in flow_cases():
-        constant = float(euler_lipschitz(dt, pf_ode_rhs_lipschitz(beta, sigma, gain)))
-        found.append(excess(system.step, constant, "flow constant"))
-        if dt < 0 and turn[0, 0] == -1:
+    for case in flow_cases():
+        constant = float(euler_lipschitz(case.dt, pf_ode_rhs_lipschitz(case.beta, case.sigma, case.gain)))
+        found.append(excess(case.system.step, constant, "flow constant"))
+        if case.dt < 0 and case.turn[0, 0] == -1:
             found.append(-found[-1])
     return worst(found, SLACK, len(found))
 
@@ -170,7 +191,7 @@ def flow_systems_have_the_constant_of_their_field() -> Finding:
 )
 def flow_systems_have_the_constant_of_their_step() -> Finding:
     """A step of pfOdeEulerSystem has the constant of the Euler update, in L2 and for norm x = |x_1|."""
-    return transported(((system, _flow_constant(*rest), rest[-1]) for system, *rest in flow_cases()), "flow step")
+    return transported(((case.system, case.constant, case.turn) for case in flow_cases()), "flow step")
 
 
 def transported(cases: Iterator[tuple[DynamicalSystem, float, np.ndarray]], purpose: str) -> Finding:
@@ -193,5 +214,5 @@ def transported(cases: Iterator[tuple[DynamicalSystem, float, np.ndarray]], purp
 )
 def flow_systems_contract_where_their_step_does() -> Finding:
     """isContractive (pfOdeEulerSystem sch model t dt) norm factor, of Euler updates whose factor is below 1."""
-    cases = ((system, _flow_constant(*rest), rest[-1]) for system, *rest in flow_cases())
-    return transported((case for case in cases if 0.0 < case[1] < 1.0), "flow contraction")
+    cases = (case for case in flow_cases() if 0.0 < case.constant < 1.0)
+    return transported(((case.system, case.constant, case.turn) for case in cases), "flow contraction")

@@ -5,6 +5,7 @@ Each right side is written out with NumPy alone, in the reference's order of ope
 
 import math
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -33,6 +34,7 @@ CASES = 200
 GUARD = 1e-6
 _FACT = "NN.MLTheory.Generative.Diffusion.{}".format
 _OURS = "gen_export.diffusion.{}".format
+_POSTPROCESSORS = (clip_to_unit, np.copy, np.negative)
 _SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -3.5, 1e-300, -1e300, np.inf, -np.inf, np.nan])
 
 
@@ -92,14 +94,12 @@ def interface_step_is_the_specified_one() -> Finding:
     """ddimPrev = stepFromEps for every floor and postprocessor, infinities, signed zeros and NaN included."""
     x, eps = (grid.ravel() for grid in np.meshgrid(_SPECIAL, _SPECIAL))
     found, expected = [], []
-    for dtype in (np.float32, np.float64):
-        with np.errstate(all="ignore"):
-            for abar_t in (0.0, 1e-30, 0.25, 0.504, 1.0):
-                for floor in (1e-12, 0.5, 2.0):
-                    for post in (clip_to_unit, np.copy, np.negative):
-                        case = x.astype(dtype), eps.astype(dtype), dtype(abar_t), dtype(0.81), dtype(floor), post
-                        found.append(_known(image_ddim_step(*case)))
-                        expected.append(_known(_previous(*case)))
+    ways = product((np.float32, np.float64), (0.0, 1e-30, 0.25, 0.504, 1.0), (1e-12, 0.5, 2.0), _POSTPROCESSORS)
+    with np.errstate(all="ignore"):
+        for dtype, abar_t, floor, post in ways:
+            case = x.astype(dtype), eps.astype(dtype), dtype(abar_t), dtype(0.81), floor, post
+            found.append(_known(image_ddim_step(*case)))
+            expected.append(_known(_previous(*case)))
     return same_bits(np.stack(found, dtype=np.float64), np.stack(expected, dtype=np.float64), x.size * len(found))
 
 
@@ -108,7 +108,7 @@ def _previous(
     eps: np.ndarray,
     abar_t: np.floating,
     abar_s: np.floating,
-    floor: np.floating,
+    floor: float,
     postprocess: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """The step as the interface writes it: branches where the specification clips."""
