@@ -26,10 +26,10 @@ def row(mutant: Mutant, fact: str | None) -> str:
     return f"| {mutant.family} | {mutant.graph} | {mutant.name} | `{fact}` |\n"
 
 
-def read_rows(path: Path) -> dict[tuple[str, str], str]:
-    """The fact that rejects each mutant, by its family and name."""
+def read_rows(path: Path) -> dict[tuple[str, str, str], str]:
+    """The fact that rejects each mutant, by its family, file and name."""
     found = [_ROW.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {(m[1], m[3]): m[4] for m in found if m}
+    return {(m[1], m[2], m[3]): m[4] for m in found if m}
 
 
 @cache

@@ -18,8 +18,8 @@ from gen_export.verify.facts.rounding import NETWORK, UNIT, in_units, levels_off
 from gen_export.verify.files import Files, random
 
 BATCH = 4
-# What rounding inside a network may do to its output: 16 units of the largest.
-JITTER = 16.0 * UNIT
+# A small rounding of a network's output, in shares of its largest.
+JITTER = 4.0 * UNIT
 ETAS = (0.0, 0.3, 1.0)
 PATH = 6
 RUNS = ((1, 0.0), (3, 0.5), (7, 0.0))
@@ -221,7 +221,7 @@ def _denoisers(files: Files) -> Iterator[Denoiser]:
 def sampler_is_its_steps(files: Files) -> Finding:
     """The sampler's bytes are the nearest to DDIM over `denoise`, at trailing states, from the noise that it is given.
 
-    The bound is what nearest bytes leave, half a level, and four times what moving the network's outputs by 2^-20 of
+    The bound is what nearest bytes leave, half a level, and four times what moving the network's outputs by 2^-22 of
     their largest does to the images of the same run.
     """
     abars, found = alpha_bars(files).astype(np.float32), []
