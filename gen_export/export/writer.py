@@ -136,11 +136,13 @@ def _write_drafts(
     traced = {name: trace(family, graph, opset) for name, graph in graphs.items()}
     built = {} if recipe is None else {b.name: b for b in build_samplers(recipe, traced, chw, unroll)}
     common = {**_common(family), **about}
-    order = sorted([*built, *graphs], key=lambda name: name != family.main)
+    noise = {} if recipe is None else {"noise": {"scheme": SCHEME, "law": recipe.law_name}}
+    contents = {name: _built_document(sampler, {**common, **noise}) for name, sampler in built.items()}
+    contents |= {name: _traced_document(graph, common) for name, graph in graphs.items()}
+    models = {name: sampler.model for name, sampler in built.items()} | traced
+    order = sorted(models, key=lambda name: name != family.main)
     for name in order:
-        contents = _built_document(built[name], common) if name in built else _traced_document(graphs[name], common)
-        model = built[name].model if name in built else traced[name]
-        drafts.write(name, model, {**contents, "parts": order[1:] if name == family.main else []})
+        drafts.write(name, models[name], {**contents[name], "parts": order[1:] if name == family.main else []})
     if recipe is not None and unroll:
         loop = build_samplers(recipe, traced, chw)[0]
         drafts.write(LOOP, loop.model, metadata.document(SAMPLE, "", loop.inputs, loop.outputs, (), common))
@@ -148,8 +150,7 @@ def _write_drafts(
 
 
 def _built_document(built: Built, common: Document) -> Document:
-    contents = metadata.document(built.name, SUMMARIES[built.name], built.inputs, built.outputs, (), common)
-    return {**contents, "noise": {"scheme": SCHEME}}
+    return metadata.document(built.name, SUMMARIES[built.name], built.inputs, built.outputs, (), common)
 
 
 def _traced_document(graph: Graph, common: Document) -> Document:
@@ -184,7 +185,8 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
             found = parity.call_parity(family, graph, drafts.open(name))
             drafts.add(name, parity=found)
             rows += found
-            say(f"{drafts.final(name).name}: within {max(row['rel_l2'] for row in found):.1e} of torch")
+            worst = max(row["rel_l2"] for row in found)
+            say(f"{drafts.final(name).name}: within {f'{worst:.1e}' if worst else 'rounding'} of torch")
     recipe = family.recipe()
     if recipe is None:
         drafts.add(family.main, parity=rows)

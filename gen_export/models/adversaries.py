@@ -9,9 +9,9 @@ import math
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gen_export.models.codec import SIZES, decoder_layers, feature_shape
+from gen_export.models.codec import SIZES, feature_shape
 from gen_export.models.family import ImageShape
-from gen_export.models.layers import downsample, patchify
+from gen_export.models.layers import Bounded, ResidualBlock, downsample, patchify, upsample
 
 SLOPE = 0.2
 
@@ -19,29 +19,31 @@ SLOPE = 0.2
 def generator(image: ImageShape, size: str, latent: int) -> nn.Sequential:
     """Network from latents (B, latent) to images (B, C, H, W) in [-1, 1].
 
-    One convolution at full resolution joins what the decoder's last layer draws as separate 2x2 patches.
+    It doubles twice by repeating pixels before a convolution: pixels that are drawn separately, as in an
+    autoencoder's last layer, leave a checkerboard where no error of reconstruction forbids it.
     """
-    start, fine = feature_shape(image, size), SIZES[size][0] // 4
+    start = feature_shape(image, size)
+    width = start[0] // 2
     return nn.Sequential(
-        nn.Linear(latent, math.prod(start)), nn.Unflatten(1, start), *decoder_layers(fine, size),
-        nn.Conv2d(fine, image.channels, 3, padding=1), nn.Tanh(),
+        nn.Linear(latent, math.prod(start)), nn.Unflatten(1, start), ResidualBlock(2 * width),
+        upsample(2 * width, width), ResidualBlock(width),
+        upsample(width, width // 2), nn.SiLU(),
+        nn.Conv2d(width // 2, image.channels, 3, padding=1), Bounded(),
     )  # fmt: skip
 
 
 def discriminator(image: ImageShape, size: str, spectral: bool) -> nn.Sequential:
-    """Network from images (B, C, H, W) to scores (B, 1): one layer at full resolution, three halvings, one linear.
+    """Network from images (B, C, H, W) to scores (B, 1): three halvings, then one linear layer.
 
     Args:
         image: Shape of the images.
         size: Of the networks.
         spectral: Divide every weight by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
     """
-    width = SIZES[size][0]
-    fine = width // 4
+    width = 2 * SIZES[size][0]
     features = 4 * width * math.ceil(image.height / 8) * math.ceil(image.width / 8)
     layers = [
-        nn.Conv2d(image.channels, fine, 3, padding=1), nn.LeakyReLU(SLOPE),
-        patchify(fine, width), nn.LeakyReLU(SLOPE),
+        patchify(image.channels, width), nn.LeakyReLU(SLOPE),
         patchify(width, 2 * width), nn.LeakyReLU(SLOPE),
         downsample(2 * width, 4 * width), nn.LeakyReLU(SLOPE),
         nn.Flatten(), nn.Linear(features, 1),

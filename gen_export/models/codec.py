@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from gen_export.models.family import ImageShape
-from gen_export.models.layers import GROUPS, ResidualBlock, Unpatchify, downsample, patchify, upsample
+from gen_export.models.layers import GROUPS, Bounded, ResidualBlock, Unpatchify, downsample, patchify, upsample
 
 SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 2)}
 """Width at half resolution, twice that at a quarter, and residual blocks a resolution."""
@@ -27,12 +27,11 @@ def encoder_layers(channels: int, size: str) -> list[nn.Module]:
 
 
 def decoder_layers(channels: int, size: str) -> list[nn.Module]:
-    """Layers from features to images (B, channels, H, W) in [-1, 1]."""
+    """Layers from features to maps (B, channels, H, W), not bounded."""
     width, blocks = SIZES[size]
     wide = 2 * width
     return [
         *_blocks(wide, blocks + 1), upsample(wide, width), *_blocks(width, blocks), Unpatchify(width, channels),
-        nn.Tanh(),
     ]  # fmt: skip
 
 
@@ -53,7 +52,7 @@ class CodeDecoder(nn.Module):
         super().__init__()
         self.feature_shape = feature_shape(image, size)
         self.features = nn.Linear(length, math.prod(self.feature_shape))
-        self.layers = nn.Sequential(*decoder_layers(image.channels, size))
+        self.layers = nn.Sequential(*decoder_layers(image.channels, size), Bounded())
 
     def forward(self, code: Tensor) -> Tensor:
         """Images (B, C, H, W)."""

@@ -45,7 +45,7 @@ class GANConfig:
 
     size: Annotated[Size, "Width and depth of the networks."] = "small"
     latent: Annotated[int, "Number of latent variables."] = 64
-    r1: Annotated[float, "Weight of the gradient penalty at real images."] = 10.0
+    r1: Annotated[float, "Weight of the gradient penalty at real images."] = 1.0
     spectral: Annotated[bool, "Normalise the discriminator's weights by their largest singular values."] = False
 
     def __post_init__(self) -> None:

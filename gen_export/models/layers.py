@@ -21,6 +21,17 @@ def zero(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
+class Bounded(nn.Module):
+    """tanh, the activation of images in [-1, 1].
+
+    The clamp is for ONNX Runtime, whose float32 Tanh reaches 1 + 2^-23.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """tanh(x)."""
+        return torch.tanh(x).clamp(-1.0, 1.0)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x))) + time))), keeping the shape (B, C, H, W).
 

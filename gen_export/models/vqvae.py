@@ -31,6 +31,7 @@ from torch import Generator, Tensor, nn
 from gen_export.models.codebook import AverageCodebook, Codebook
 from gen_export.models.codec import SIZES, decoder_layers, encoder_layers, feature_shape
 from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.layers import Bounded
 from gen_export.models.prior import Prior
 from gen_export.models.recipes import Autoregressive
 from gen_export.spec import vqvae
@@ -82,7 +83,7 @@ class VQVAE(Family):
         self.grid = grid[0], grid[1]
         channels, size, dim = image.channels, config.size, config.code_dim
         self.encoder = nn.Sequential(*encoder_layers(channels, size), nn.Conv2d(features, dim, 1))
-        self.decoder = nn.Sequential(nn.Conv2d(dim, features, 1), *decoder_layers(channels, size))
+        self.decoder = nn.Sequential(nn.Conv2d(dim, features, 1), *decoder_layers(channels, size), Bounded())
         self.codebook = (
             AverageCodebook(config.codes, dim, config.decay)
             if config.codebook == "ema"

@@ -53,7 +53,7 @@ class Card:
         parity: Measured differences from the model it was exported from, one entry a graph and batch.
         config: The options the model was built with.
         schedule: The noise schedule of a diffusion model.
-        noise: The scheme of the noise made inside the graph.
+        noise: How the graph's noise is made: the generator's scheme, and the law of its numbers.
         data: The images it was trained on.
         training: How it was trained.
         trajectory: Measured differences along a sampler's steps.

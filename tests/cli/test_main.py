@@ -16,7 +16,9 @@ COMMANDS = [
     ("sample",),
     ("encode",),
     ("decode",),
+    ("reconstruct",),
     ("inspect",),
+    ("verify",),
     ("data", "list"),
     ("data", "prepare"),
     ("data", "preview"),
@@ -127,7 +129,9 @@ main()
     assert result.stderr == "gen-export: torch is not installed: pip install 'gen-export[cpu,train]'\n"
 
 
-@pytest.mark.parametrize(("words", "told"), [(("smaple",), "smaple"), (("train", "gan"), "gan"), (("sample",), "FILE")])
+@pytest.mark.parametrize(
+    ("words", "told"), [(("smaple",), "smaple"), (("train", "flow"), "flow"), (("sample",), "FILE")]
+)
 def test_a_misspelt_command_line_names_what_is_wrong(call, words, told):
     code, _, err = call(*words)
 

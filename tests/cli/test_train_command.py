@@ -81,8 +81,9 @@ def given(option):
         "precision": "float32",
         "data": "sprites",
         "predict": "v",
+        "codebook": "gradient",
     }
-    switch = option in ("strict", "compile")
+    switch = option in ("strict", "compile", "spectral")
     return [f"--{option.replace('_', '-')}", *([] if switch else [values.get(option, "1")])]
 
 

@@ -51,7 +51,7 @@ def test_a_family_is_what_its_register_line_says(name):
 
 
 def test_a_family_that_is_not_registered_is_refused_by_name():
-    with pytest.raises(ConfigError, match=r"^family: expected one of vae, diffusion.*found 'flow'$"):
+    with pytest.raises(ConfigError, match=r"^family: expected one of autoencoder, .*, diffusion, found 'flow'$"):
         family_class("flow")
 
 

@@ -125,15 +125,20 @@ def card(function: Callable[[dict[str, Any]], None]) -> Change:
     return change
 
 
-def scale(value: float, by: float, at: int = 0) -> Change:
-    """A scalar constant of this value multiplied by a factor."""
+def put(value: float, becomes: float, at: int = 0) -> Change:
+    """Another number in the place of a scalar constant."""
 
     def change(model: onnx.ModelProto) -> None:
         tensors = [tensor for tensor in constants(model) if _is(tensor, value)]
         assert tensors, f"no constant {value}"
-        _replace(tensors[at], numpy_helper.to_array(tensors[at]) * by)
+        _replace(tensors[at], np.full_like(numpy_helper.to_array(tensors[at]), becomes))
 
     return change
+
+
+def scale(value: float, by: float, at: int = 0) -> Change:
+    """A scalar constant of this value multiplied by a factor."""
+    return put(value, value * by, at)
 
 
 def edit(suffix: str, function: Callable[[np.ndarray], np.ndarray]) -> Change:

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from tests.mutants.tool import Mutant, bypass, edit, find, retype, rewire, scale
+from tests.mutants.tool import Mutant, bypass, edit, find, put, retype, rewire, scale
 
 FAMILY = "vqvae"
 
@@ -77,7 +77,7 @@ MUTANTS = [
     Mutant("a code attends to those after it", FAMILY, "predict", retype("LessOrEqual", "GreaterOrEqual")),
     Mutant("logits 1 % too large", FAMILY, "predict", edit("head.weight", lambda weight: weight * 1.01)),
     Mutant("the law is summed without its own term", FAMILY, "sample_from_noise", exclusive_sum),
-    Mutant("codes that are left out keep a weight", FAMILY, "sample_from_noise", scale(-np.inf, 0.0)),
+    Mutant("codes that are left out keep a weight", FAMILY, "sample_from_noise", put(-np.inf, -1.0)),
     Mutant("the coldest temperature is 1", FAMILY, "sample_from_noise", scale(2.0**-200, 2.0**200)),
     Mutant("bytes rounded down", FAMILY, "sample_from_noise", retype("Round", "Floor")),
     Mutant("the grid of codes transposed", FAMILY, "sample_from_noise", transposed_grid),

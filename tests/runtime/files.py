@@ -115,7 +115,7 @@ def card(graph, parts=(), channels=1, **changes):
         "parts": list(parts),
         "config": {"net": "unet", "widths": [8, 16]},
         "schedule": {"kind": "linear", "T": 1000, "betas": list(range(20))},
-        "noise": {"scheme": "squares"},
+        "noise": {"scheme": "squares", "law": "standard normal"},
         "data": {"name": "sprites", "images": 100, "image_shape": [4, 5, 1], "label_names": []},
         "training": None,
         "parity": [{"graph": graph, "batch": 3, "max_abs": 1.25e-7, "rel_l2": 2e-7}],

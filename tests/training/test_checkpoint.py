@@ -181,7 +181,7 @@ def test_the_averaged_weights_are_the_ones_restored_for_export(train, folder):
 def test_weights_that_do_not_fit_the_record_are_refused_by_name(train, folder, action):
     train("vae")
     found, loaded = checkpoint.load(folder)
-    del loaded["ema.from_latent.weight"], loaded["model.from_latent.weight"]
+    del loaded["ema.decoder.features.weight"], loaded["model.decoder.features.weight"]
     checkpoint.save(folder, found, loaded)
 
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: expected the weights of its vae") as caught:

@@ -23,9 +23,18 @@ _OURS = "gen_export.sampler.{}".format
 _BOTH = ("sample", "sample_from_noise")
 
 
+def _ports(files: Files, graph: str) -> dict[str, Any]:
+    return {port.name: port for port in files.probe(graph).graph.card.inputs}
+
+
+def _uniform(files: Files) -> bool:
+    """Whether the noise is uniform on (0, 1); else it is standard normal."""
+    return _ports(files, "sample_from_noise")["noise"].dtype == "float64"
+
+
 def _options(files: Files, graph: str) -> dict[str, np.ndarray]:
     """Options that make a sampler with steps use few, and fresh noise in each."""
-    ports = {port.name: port for port in files.probe(graph).graph.card.inputs}
+    ports = _ports(files, graph)
     most = int(ports["steps"].maximum or STEPS) if "steps" in ports else 0
     few = {"steps": np.array(min(STEPS, most)), "eta": np.array(ETA, np.float32)}
     return {name: value for name, value in few.items() if name in ports}
@@ -39,10 +48,10 @@ def _sample(files: Files, seed: int, first: int, count: int) -> np.ndarray:
 
 def documented_noise(files: Files, seed: int, first: int, count: int) -> dict[str, np.ndarray]:
     """The noise of samples of a seed as the sibling takes it."""
-    ports: dict[str, Any] = {port.name: port for port in files.probe("sample_from_noise").graph.card.inputs}
+    ports = _ports(files, "sample_from_noise")
     shape = ports["noise"].shape[1:]
     samples = (first + np.arange(count)).astype(np.uint64)
-    if ports["noise"].dtype == "float64":
+    if _uniform(files):
         keys = sample_keys(seed_bits(seed), samples)
         return {"noise": uniforms(keys, np.zeros(1, np.uint64), math.prod(shape)).reshape(count, *shape)}
     noise = {"noise": sample_normals(seed, samples, 0, shape)}
@@ -87,9 +96,10 @@ def seeds_matter(files: Files) -> Finding:
 
 @fact(_OURS("scheme"), "exact", families=SAMPLERS, graphs=_BOTH)
 def cards_name_the_noise(files: Files) -> Finding:
-    """The samplers' cards name the scheme of the noise (error: cards that do not)."""
-    named = [(files.probe(graph).graph.card.noise or {}).get("scheme") for graph in _BOTH]
-    return Finding(float(sum(name != SCHEME for name in named)), 0.0, len(named))
+    """The samplers' cards name the scheme and the law of the noise (error: cards that do not)."""
+    expected = {"scheme": SCHEME, "law": "uniform on (0, 1)" if _uniform(files) else "standard normal"}
+    named = [files.probe(graph).graph.card.noise for graph in _BOTH]
+    return Finding(float(sum(noise != expected for noise in named)), 0.0, len(named))
 
 
 @fact("gen_export.files.defaults", "exact", families=EVERY, graphs=("objective",))
