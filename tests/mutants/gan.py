@@ -92,5 +92,5 @@ MUTANTS = [
     Mutant("a bias dropped", FAMILY, "generate", edit("generator.0.bias", lambda bias: bias * 0)),
     Mutant("bytes rounded down", FAMILY, "sample_from_noise", retype("Round", "Floor")),
     Mutant("bytes of 127 levels", FAMILY, "sample_from_noise", scale(127.5, 127.0 / 127.5)),
-    Mutant("a generator 1 % off in the sampler", FAMILY, "sample_from_noise", edit("generator.6.conv.weight", more)),
+    Mutant("a generator 1 % off in the sampler", FAMILY, "sample_from_noise", edit("generator.7.weight", more)),
 ]

@@ -1,0 +1,57 @@
+"""Every family from the command line: trained, exported, run and verified in a folder of its own."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_export.models import FAMILIES, family_class
+
+OPTIONS = {
+    "autoencoder": ("--latent", 8),
+    "mae": (),
+    "vae": ("--latent", 8),
+    "vqvae": ("--codes", 8, "--code-dim", 4),
+    "gan": ("--latent", 8),
+    "diffusion": ("--states", 40),
+}
+# The term of the held-out objective that a run must lower. The adversaries have no common objective: the least is that
+# the discriminator tells held-out images from drawn ones, where a constant score has 1/2.
+TERMS = {
+    "autoencoder": "loss",
+    "mae": "loss",
+    "vae": "reconstruction",
+    "vqvae": "reconstruction",
+    "gan": "discriminator",
+    "diffusion": "loss",
+}
+CONSTANT_SCORE = 0.5
+SHORT = (
+    "--size", "tiny", "--steps", 60, "--batch-size", 16, "--lr", 0.003, "--warmup", 5, "--ema", 0.8,
+    "--preview-every", 20, "--device", "cpu",
+)  # fmt: skip
+
+
+def held_out(folder, term):
+    """A held-out loss in the order of a run's log."""
+    entries = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [entry["held_out"][term] for entry in entries if term in entry.get("held_out", {})]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_trains_exports_runs_and_verifies(call, dots, tmp_path, name):
+    assert call("train", name, "--data", dots, "--out", "run", *SHORT, *OPTIONS[name])[0] == 0
+    losses = held_out(tmp_path / "run", TERMS[name])
+    assert losses[-1] < (CONSTANT_SCORE if name == "gan" else 0.9 * losses[0])
+
+    file = f"run/{name}.onnx"
+    Image.fromarray(np.load(dots)[0]).save("photo.png")
+    sampled = family_class(name).main == "sample"
+    words = ("sample", file, "--count", 4) if sampled else ("reconstruct", file, "photo.png")
+    assert call(*words, "--png", "out.png")[0] == 0
+    assert (tmp_path / "out.png").stat().st_size > 100
+
+    code, out, _ = call("verify", "run", "--stamp")
+    assert code == 0, out
+    assert "fits these weights" in call("inspect", file)[1]
