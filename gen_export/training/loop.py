@@ -89,6 +89,8 @@ class Trainer:
             TrainProgress(self.record.family, settings.steps, self.state.step) as progress,
             stop_requests() as stop,
         ):
+            if self.state.step == 0:  # what the run starts from
+                log.write(0, held_out=self._held_out_losses(self.state.averaged()))
             meter = Meter(self.state.step, settings.batch_size)
             for x in self._batches():
                 meter.add(self._step(x))

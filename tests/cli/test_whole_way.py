@@ -16,8 +16,8 @@ OPTIONS = {
     "gan": ("--latent", 8),
     "diffusion": ("--states", 40),
 }
-# The term of the held-out objective that a run must lower. The adversaries have no common objective: the least is that
-# the discriminator tells held-out images from drawn ones, where a constant score has 1/2.
+# The term of the held-out objective that a run must lower. The adversaries have no common objective: that the
+# discriminator's loss falls, which starts near 1, is the least.
 TERMS = {
     "autoencoder": "loss",
     "mae": "loss",
@@ -26,7 +26,6 @@ TERMS = {
     "gan": "discriminator",
     "diffusion": "loss",
 }
-CONSTANT_SCORE = 0.5
 SHORT = (
     "--size", "tiny", "--steps", 60, "--batch-size", 16, "--lr", 0.003, "--warmup", 5, "--ema", 0.8,
     "--preview-every", 20, "--device", "cpu",
@@ -43,7 +42,7 @@ def held_out(folder, term):
 def test_a_family_trains_exports_runs_and_verifies(call, dots, tmp_path, name):
     assert call("train", name, "--data", dots, "--out", "run", *SHORT, *OPTIONS[name])[0] == 0
     losses = held_out(tmp_path / "run", TERMS[name])
-    assert losses[-1] < (CONSTANT_SCORE if name == "gan" else 0.9 * losses[0])
+    assert losses[-1] < 0.6 * losses[0]
 
     file = f"run/{name}.onnx"
     Image.fromarray(np.load(dots)[0]).save("photo.png")

@@ -69,7 +69,7 @@ def test_a_killed_run_resumes_to_the_bits_of_the_run_that_never_stopped(run_pyth
     killed = stopped(run_python, name, folder, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert checkpoint.load(folder)[0].step == 18
-    assert steps_in_log(folder) == [9, 18, 20]
+    assert steps_in_log(folder) == [0, 9, 18, 20]
 
     if name == "diffusion":  # by the command line, which also exports; once, for exporting takes its time
         resumed = run_python("-W", "error", "cli.py", "train", name, "--resume", f"--out={folder}", "--device=cpu")
@@ -83,7 +83,7 @@ def test_a_killed_run_resumes_to_the_bits_of_the_run_that_never_stopped(run_pyth
     assert_same_bits(tensors, expected)
     assert record.step == STEPS
     assert record.held_out == expected_record.held_out
-    assert steps_in_log(folder) == [9, 18, 20, 27, 30, 30]
+    assert steps_in_log(folder) == [0, 9, 18, 20, 27, 30, 30]
 
 
 def test_ctrl_c_saves_and_exits_with_130_and_the_run_resumes_to_the_same_bits(run_python, tmp_path):
