@@ -66,8 +66,8 @@ def _require_close(what: str, batch: int, error: dict[str, float]) -> None:
 
 
 def _worst(errors: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The largest error of each kind; what is within rounding has no relative one to speak of."""
-    relative = [error["rel_l2"] for error in errors if error["max_abs"] > ROUNDING]
+    """The largest error of each kind; a number so near zero that only rounding is left has no relative one."""
+    relative = [error["rel_l2"] for error in errors if error["rel_l2"] <= LARGEST_RELATIVE_ERROR]
     return {"max_abs": max(error["max_abs"] for error in errors), "rel_l2": max(relative, default=0.0)}
 
 
