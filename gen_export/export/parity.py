@@ -28,9 +28,6 @@ LARGEST_RELATIVE_ERROR = 1e-5
 ROUNDING = 1e-6
 TRAJECTORY_SAMPLES = 4
 SAMPLE_SEED = 7
-# A loop of two steps: the first divides by sqrt(alpha_bar_T), which turns float32 rounding into up to a level or two.
-SHORT_RUN = 2
-ETAS = (0.0, 1.0)
 LARGEST_LEVELS = 2
 LARGEST_SHARE_APART = 0.03
 LARGEST_STEP_ERROR = 1e-3  # a grey level is 2 / 255
@@ -86,9 +83,11 @@ def sample_parity(family: Family, recipe: Recipe, sampler: RuntimeGraph, **optio
 
 
 def sibling_parity(
-    recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, draws: int, **options: float
+    recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, trial: Mapping[str, float], unroll: int | None
 ) -> dict[str, Any]:
-    """Bytes of the sampler that is given the noise, of so many steps, against those of the one that draws it."""
+    """Bytes of the sampler that is given the noise against those of the one that draws it, with a trial's options."""
+    draws = unroll or int(trial.get("steps", 0))
+    options = {name: value for name, value in trial.items() if not (unroll and name == "steps")}
     noise = [recipe.seeded(SAMPLE_SEED, np.arange(TRAJECTORY_SAMPLES), draw) for draw in range(1 + draws)]
     given = {"noise": noise[0], "step_noise": np.stack(noise[1:])} if draws else {"noise": noise[0]}
     found = sibling.execute({**given, **_arrays(options)})["images"]

@@ -34,12 +34,14 @@ class Built:
         model: The ONNX model.
         inputs: Its input ports.
         outputs: Its output ports.
+        inner: Ports of values on the way that keep their name, for checks.
     """
 
     name: str
     model: ir.Model
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    inner: tuple[Port, ...] = ()
 
 
 class NoiseSource(NamedTuple):
@@ -106,15 +108,28 @@ def build(
     output: Port,
     network: ir.Model,
     compute: Callable[[Inputs], GraphArray],
+    inner: tuple[Port, ...] = (),
 ) -> Built:
-    """A model with these ports, of the network's opset, whose output is what `compute` records."""
+    """A model with these ports, of the network's opset, whose output is what `compute` records.
+
+    `compute` gives the values of `inner` their names (`named`).
+    """
     with recording(name, network.opset_imports[""]) as graph:
         result = compute({port.name: _declare(port) for port in inputs}).value
         result.name, result.shape = output.name, ir.Shape(output.shape)
         graph.outputs.append(result)
     model = ir.Model(graph, ir_version=network.ir_version)
+    _name_apart(graph)
     NameFixPass()(model)
-    return Built(name, model, inputs, (output,))
+    return Built(name, model, inputs, (output,), inner)
+
+
+def _name_apart(graph: ir.Graph) -> None:
+    """Names that no other graph of the model has, for values that each graph has numbered for itself."""
+    values = (value for node in ir.traversal.RecursiveGraphIterator(graph) for value in node.outputs)
+    for number, value in enumerate(values):
+        if (value.name or "").startswith("val_"):
+            value.name = f"value_{number}"
 
 
 def _declare(port: Port) -> GraphArray:
@@ -123,6 +138,12 @@ def _declare(port: Port) -> GraphArray:
     if port.optional and default is None:
         default = np.zeros([0 if isinstance(extent, str) else extent for extent in port.shape])
     return graph_input(port.name, port.dtype, port.shape, default)
+
+
+def named(port: Port, array: GraphArray) -> GraphArray:
+    """The array, its value known in the file by the port's name."""
+    array.value.name = port.name
+    return array
 
 
 def seeded(recipe: Recipe, inputs: Inputs) -> NoiseSource:

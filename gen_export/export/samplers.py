@@ -18,6 +18,7 @@ from gen_export.export.sampler_graph import (
     NoiseSource,
     SamplerGraph,
     build,
+    named,
     seeded,
 )
 from gen_export.export.subgraphs import inline
@@ -61,14 +62,19 @@ def build_samplers(
     """
     channels, height, width = image
     images = Port("images", "uint8", ("count", height, width, channels), "pixels, sample `first` first")
+    pixels = Port("pixels", "float32", ("count", *image), "images in [-1, 1], before they are bytes")
     sampler = KINDS[type(recipe)](recipe, networks, unroll)
-    options, network = sampler.option_ports(), sampler.networks[0]
+    options, network, drawn = sampler.option_ports(), sampler.networks[0], sampler.initial_noise_port()
 
-    def pixels(noise: Callable[[Inputs], NoiseSource]) -> Callable[[Inputs], GraphArray]:
-        return lambda i: xp.permute_dims(to_bytes(sampler.images(noise(i), i)), (0, 2, 3, 1))
+    def from_seed(inputs: Inputs) -> NoiseSource:
+        source = seeded(recipe, inputs)
+        return source._replace(initial=named(drawn, source.initial))
+
+    def to_images(noise: Callable[[Inputs], NoiseSource]) -> Callable[[Inputs], GraphArray]:
+        return lambda i: xp.permute_dims(to_bytes(named(pixels, sampler.images(noise(i), i))), (0, 2, 3, 1))
 
     return [
-        build(SAMPLE, (*SEED_PORTS, *options), images, network, pixels(lambda i: seeded(recipe, i))),
-        build(FROM_NOISE, (*sampler.noise_ports(), *options), images, network, pixels(sampler.given)),
+        build(SAMPLE, (*SEED_PORTS, *options), images, network, to_images(from_seed), (drawn, pixels)),
+        build(FROM_NOISE, (*sampler.noise_ports(), *options), images, network, to_images(sampler.given), (pixels,)),
         *sampler.extras(),
     ]

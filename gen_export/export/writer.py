@@ -150,7 +150,7 @@ def _write_drafts(
 
 
 def _built_document(built: Built, common: Document) -> Document:
-    return metadata.document(built.name, SUMMARIES[built.name], built.inputs, built.outputs, (), common)
+    return metadata.document(built.name, SUMMARIES[built.name], built.inputs, built.outputs, built.inner, common)
 
 
 def _traced_document(graph: Graph, common: Document) -> Document:
@@ -200,20 +200,17 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
 def _compare_sampler(family: Family, recipe: Recipe, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
     """The sampler against torch, its sibling and the loop it may unroll; the whole default run last."""
     sampler, sibling = drafts.open(SAMPLE), drafts.open(FROM_NOISE)
-    if not isinstance(recipe, Denoising):
-        return parity.require_same_images(
-            parity.sibling_parity(recipe, sampler, sibling, draws=0), parity.sample_parity(family, recipe, sampler)
-        )
     looping = drafts.open(LOOP) if unroll else sampler
-    short = min(parity.SHORT_RUN, recipe.states)
-    fixed = {} if unroll else {"steps": short}
     exact = [
-        *(parity.sibling_parity(recipe, sampler, sibling, unroll or short, eta=eta, **fixed) for eta in parity.ETAS),
-        *(parity.sample_parity(family, recipe, looping, steps=short, eta=eta) for eta in parity.ETAS),
+        *(parity.sibling_parity(recipe, sampler, sibling, trial, unroll) for trial in recipe.trials),
+        *(parity.sample_parity(family, recipe, looping, **trial) for trial in recipe.trials),
         *([parity.loop_parity(sampler, looping, unroll)] if unroll else []),
     ]
-    whole = parity.sample_parity(family, recipe, looping, steps=unroll or recipe.steps)
-    return [*parity.require_same_images(*exact), whole]
+    rows = parity.require_same_images(*exact)
+    if {} not in recipe.trials:
+        whole = {"steps": unroll} if unroll else {}
+        rows.append(parity.sample_parity(family, recipe, looping, **whole))
+    return rows
 
 
 def _compare_steps(family: Family, recipe: Recipe, drafts: _Drafts) -> dict[str, Any] | None:

@@ -44,6 +44,11 @@ class Recipe(ABC):
         """The sampler's options and their defaults: none."""
         return {}
 
+    @property
+    def trials(self) -> tuple[dict[str, float], ...]:
+        """Options beside which an export is compared with torch, the others at their defaults."""
+        return ({},)
+
     @abstractmethod
     def sample(self, calls: Sequence[Call], noise: Noise, *args: Any, **options: Any) -> Array:
         """Images in [-1, 1], from the graphs as functions and the noise of a draw as a function of its number."""
@@ -99,6 +104,14 @@ class Denoising(Recipe):
         """The sampler's options and their defaults."""
         return {"steps": self.steps, "eta": 0.0}
 
+    @property
+    def trials(self) -> tuple[dict[str, float], ...]:
+        """Two steps, without and with fresh noise.
+
+        The first divides by sqrt(alpha_bar_T), which turns float32 rounding into up to a level or two.
+        """
+        return tuple({"steps": min(2, self.states), "eta": eta} for eta in (0.0, 1.0))
+
     def sample(self, calls: Sequence[Call], noise: Noise, steps: int, eta: float) -> Array:
         """Images in [-1, 1]; the denoiser takes one state t for the whole batch."""
         (denoise,) = calls
@@ -139,6 +152,11 @@ class Autoregressive(Recipe):
     def options(self) -> dict[str, float]:
         """The sampler's options and their defaults."""
         return {"temperature": 1.0, "top_k": self.codes}
+
+    @property
+    def trials(self) -> tuple[dict[str, float], ...]:
+        """The defaults, and a colder choice among fewer codes."""
+        return {}, {"temperature": 0.5, "top_k": max(1, self.codes // 4)}
 
     def sample(self, calls: Sequence[Call], noise: Noise, temperature: float, top_k: int) -> Array:
         """Images in [-1, 1]; the network takes one position for the whole batch."""

@@ -23,12 +23,12 @@ def in_units(found: Any, expected: Any, allowed: Any, cases: int, note: str = ""
     return Finding(float(units.max()), 1.0, cases, note or "in units of the rounding bound")
 
 
-def images_apart(found: np.ndarray, expected: np.ndarray) -> float:
+def images_apart(found: np.ndarray, expected: np.ndarray, levels: int = LEVELS, share: float = SHARE) -> float:
     """How far bytes are apart, at most 1 where only rounding has moved them by a level here and there."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return float("inf")
     apart = np.abs(found.astype(int) - expected.astype(int))
-    return max(float(apart.max()) / LEVELS, float((apart > 0).mean()) / SHARE)
+    return max(float(apart.max()) / levels, float((apart > 0).mean()) / share)
 
 
 def levels_off(images: np.ndarray, x: np.ndarray) -> float:
