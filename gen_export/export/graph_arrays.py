@@ -120,6 +120,9 @@ class GraphArray:
         """Integer Div, which rounds towards zero: the floor of operands that are not negative."""
         return emit("Div", self, self._operand(other))
 
+    def __rfloordiv__(self, other: Operand) -> "GraphArray":
+        return emit("Div", self._operand(other), self)
+
     def __xor__(self, other: Operand) -> "GraphArray":
         return emit("BitwiseXor", self, self._operand(other))
 

@@ -12,11 +12,11 @@ from gen_export.spec.diffusion import (
     euler_step,
     guarded_ddim_step,
     guarded_ddpm_step,
-    image_ddim_law,
     image_ddim_step,
     pf_ode_rhs,
 )
-from gen_export.spec.schedules import ContinuousLinear, image_time, state_time, trailing_state
+from gen_export.spec.schedules import SPACINGS, ContinuousLinear, image_time, state_time
+from gen_export.spec.solvers import SOLVERS, move_levels
 
 Array = Any
 Denoiser = Callable[[Array, Any], Array]
@@ -66,22 +66,39 @@ def pf_ode_euler_sample(denoise: Denoiser, x: Array, schedule: ContinuousLinear,
     return x
 
 
-def ddim_sample(
-    denoise: Denoiser, x: Array, noise: Callable[[int], Array], abars: Array, steps: int, eta: float
+def solve(
+    denoise: Denoiser,
+    x: Array,
+    noise: Callable[[int], Array],
+    abars: Array,
+    steps: int,
+    solver: str = "ddim",
+    eta: float = 0.0,
+    spacing: str = "trailing",
 ) -> Array:
-    """The sampler that ships: `steps` trailing states, clipped, fresh noise of scale eta; `denoise` takes the state t.
+    """The sampler that ships: a solver of `gen_export.spec.solvers` over `steps` states; `denoise` takes the state t.
 
     Args:
         denoise: Maps x_t (B, ...) and the state t to the predicted noise.
         x: Initial noise, shape (B, ...).
-        noise: Maps j in 1..steps to that step's noise, shape (B, ...); called only when eta > 0.
+        noise: Maps j in 1..steps to that step's noise, shape (B, ...); called only where the step adds some.
         abars: alpha_bar of the states 0..T, in the dtype of x.
         steps: Number of steps, 0..T; 0 returns x (`ddimSample_zero_steps`).
-        eta: 0 deterministic .. 1 ancestral.
+        solver: One of `SOLVERS`.
+        eta: Of `ddim`: 0 deterministic .. 1 ancestral.
+        spacing: One of `SPACINGS`.
     """
-    states = len(abars) - 1
-    for j in range(steps):
-        t, s = trailing_state(j, steps, states), trailing_state(j + 1, steps, states)
-        mean, sigma = image_ddim_law(x, denoise(x, t), abars[t], abars[s], eta)
-        x = mean + sigma * noise(j + 1) if eta > 0 else mean
+    chosen, memory = SOLVERS[solver], 0.0 * x
+    for j in range(chosen.moves(steps, len(abars) - 1) if steps else 0):
+        t, levels = move_levels(chosen, SPACINGS[spacing], abars, j, steps, eta)
+        x, sigma, memory = chosen.move(levels, x, denoise(x, t), memory)
+        if sigma > 0:
+            x = x + sigma * noise(j + 1)
     return x
+
+
+def ddim_sample(
+    denoise: Denoiser, x: Array, noise: Callable[[int], Array], abars: Array, steps: int, eta: float
+) -> Array:
+    """The default of what ships: DDIM over trailing states, clipped, fresh noise of scale eta (see `solve`)."""
+    return solve(denoise, x, noise, abars, steps, "ddim", eta)

@@ -73,6 +73,32 @@ def trailing_state(j: Array, steps: Array, states: int) -> Array:
     return (2 * states * (steps - j) + steps) // (2 * steps)
 
 
+def leading_state(j: Array, steps: Array, states: int) -> Array:
+    """The state before step j of a run of `steps`: 1 at the last, T // steps more at each before it; 0 at the end.
+
+    Ho et al.'s and Song et al.'s choice (Lin et al., table 2), whose first state may lie below T.
+    """
+    return ((steps - 1 - j) * (states // steps) + 1) * _before_the_end(j, steps)
+
+
+def linspace_state(j: Array, steps: Array, states: int) -> Array:
+    """The state before step j of a run of `steps`: from T to 1 in equal parts, half down; 0 at the end.
+
+    Nichol & Dhariwal (2021), arXiv:2102.09672 (Lin et al., table 2).
+    """
+    parts = steps - 1 + 1 // steps
+    return (states - (2 * (states - 1) * j + parts) // (2 * parts)) * _before_the_end(j, steps)
+
+
+def _before_the_end(j: Array, steps: Array) -> Array:
+    """1 for j in 0..steps - 1, 0 for j = steps."""
+    return (2 * steps - 1 - j) // steps
+
+
+SPACINGS = {"trailing": trailing_state, "leading": leading_state, "linspace": linspace_state}
+"""Which states a run of fewer steps than states goes through, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContinuousLinear:
     """beta(t) = beta0 + t (beta1 - beta0) on t in [0, 1] (`VPLinearSchedule`)."""

@@ -26,6 +26,7 @@ from gen_export.spec import (
     pixels,
     samplers,
     schedules,
+    solvers,
     vae,
     vqvae,
 )
@@ -38,6 +39,7 @@ WORDS = RNG.integers(0, 2**64, 4, np.uint64)
 KEYS = noise.sample_keys(noise.seed_bits(42), np.arange(3, dtype=np.uint64))
 DRAW = np.array([3], np.uint64)
 ABARS = schedules.alpha_bars(schedules.linear_betas(6, 0.05, 0.4))
+LEVELS = solvers.Levels(np.array(0.2), A_T, A_S, np.array(True), np.array(0.5))
 BETAS = schedules.linear_betas(6, 0.05, 0.4)
 FLOW = schedules.ContinuousLinear(0.5, 3.0)
 HIDDEN = RNG.random((2, 5)) < 0.5
@@ -57,6 +59,7 @@ MODULES = (
     pixels,
     samplers,
     schedules,
+    solvers,
     vae,
     vqvae,
 )
@@ -124,19 +127,22 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     samplers.guarded_ddim_sample: (lambda x, t: 0.5 * x, X, ABARS),
     samplers.image_ddim_sample: (lambda x, t: 0.5 * x, X, ABARS[1:]),
     samplers.ddim_sample: (lambda x, t: 0.5 * x, X, lambda j: 0.1 * j * X.sum(), ABARS, 4, 0.5),
+    samplers.solve: (lambda x, t: 0.5 * x, X, lambda j: 0.1 * j * X.sum(), ABARS, 4, "dpmpp_2m"),
     samplers.pf_ode_euler_sample: (lambda x, t: 0.5 * x, X, FLOW, 5),
     schedules.state_time: (np.array([0.0, 2.0, 5.0]), 8),
     schedules.trailing_state: (np.arange(7), np.array(6), 40),
+    schedules.leading_state: (np.arange(7), np.array(6), 40),
+    schedules.linspace_state: (np.arange(7), np.array(6), 40),
     schedules.noisy_alpha_bars: (ABARS,),
     schedules.ContinuousLinear.beta: (FLOW, SIGMA),
     schedules.ContinuousLinear.alpha_bar: (FLOW, SIGMA),
     schedules.ContinuousLinear.sigma: (FLOW, SIGMA),
+    **{solver.move: (LEVELS, X, EPS, Z) for solver in solvers.SOLVERS.values()},
     vae.reparameterize: (X, EPS, Z),
     vae.coordinate_kl: (X, EPS),
     vae.kl_mean: (X, EPS),
     vae.kl_sum: (X, EPS),
     vae.beta_vae_loss: (SIGMA, A_T, A_S),
-    vae.variance_of_scale: (X,),
     vae.gaussian_log_density: (X, EPS, 0.3),
     vae.log_importance_weights: (X, EPS, SIGMA, Z, X, EPS),
     vae.importance_weighted_bound: (100.0 * X,),
@@ -164,9 +170,9 @@ NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated 
     schedules.alpha_bars,
     schedules.named_alpha_bars,
     schedules.image_time,
+    solvers.move_levels,
 }
-NOT_ARRAYS: set[Callable[..., Any]] = {  # they give truth values, and systems whose steps have cases
-    anticollapse.is_collapsed,
+NOT_ARRAYS: set[Callable[..., Any]] = {  # a truth value, and systems whose steps have cases
     dynamics.is_fixed_point,
     dynamics.freeze,
     dynamics.ddim_step_system,
@@ -176,7 +182,7 @@ NOT_IN_TORCH = {f for f in CASES if f.__module__ == noise.__name__}  # it cannot
 NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules and whole samplers are not one graph
     *(
         f
-        for m in (anticollapse, dynamics, gan, masks, samplers, vae, vqvae)
+        for m in (anticollapse, dynamics, gan, masks, samplers, solvers, vae, vqvae)
         for f in CASES
         if f.__module__ == m.__name__
     ),
@@ -186,7 +192,7 @@ NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules 
     schedules.noisy_alpha_bars,
     schedules.ContinuousLinear.alpha_bar,
     schedules.ContinuousLinear.sigma,
-} - {vae.beta_vae_loss, vae.variance_of_scale, vqvae.lookup, vqvae.straight_through, vqvae.vqvae_loss}
+} - {vae.beta_vae_loss, vqvae.lookup, vqvae.straight_through, vqvae.vqvae_loss}
 WITHOUT_OWN_DTYPE = {
     categorical.temper,
     categorical.categorical,
@@ -194,6 +200,8 @@ WITHOUT_OWN_DTYPE = {
     masks.reconstruction_weights,
     masks.random_hidden,
     pixels.to_bytes,
+    schedules.leading_state,
+    schedules.linspace_state,
     schedules.trailing_state,
     vae.negative_elbo,
     vae.beta_negative_elbo,
@@ -216,9 +224,18 @@ def tensors(value: Any) -> Any:
     """The arguments with torch tensors in the place of arrays."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
+    if isinstance(value, solvers.Levels):
+        return solvers.Levels(*map(tensors, value))
     if isinstance(value, vae.ElboTerms):
         return vae.ElboTerms(tensors(value.reconstruction_nll), tensors(value.kl_posterior_prior))
     return value
+
+
+def single(value: Any) -> Any:
+    """The arguments with float32 in the place of float64."""
+    if isinstance(value, solvers.Levels):
+        return solvers.Levels(*map(single, value))
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
 
 
 def several(result: Any) -> list[Any]:
@@ -289,7 +306,6 @@ def test_a_graph_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> Non
 @pytest.mark.parametrize("function", [f for f in CASES if f not in NOT_IN_TORCH | WITHOUT_OWN_DTYPE], ids=name)
 def test_float32_stays_float32(function: Callable[..., Any]) -> None:
     """A float64 scalar that slipped in would slow training and change what is exported."""
-    real = [isinstance(a, np.ndarray) and a.dtype == np.float64 for a in CASES[function]]
-    args = [a.astype(np.float32) if is_real else a for a, is_real in zip(CASES[function], real, strict=True)]
+    args = map(single, CASES[function])
 
     assert {found.dtype for found in several(function(*(tensors(a) for a in args)))} == {torch.float32}

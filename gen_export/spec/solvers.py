@@ -1,0 +1,160 @@
+"""Solvers of the reverse process by name: how the state moves from level t to s with what the denoiser says of it.
+
+DDIM: Song et al. (2021), arXiv:2010.02502. DDPM: Ho et al. (2020), arXiv:2006.11239. Heun: Karras et al. (2022),
+arXiv:2206.00364, algorithm 1. DPM-Solver++(2M): Lu et al. (2022), arXiv:2211.01095, algorithm 2. Euler: reference
+section 6.4, the corrected probability flow. The full-step samplers: reference sections 6.3 and 6.7.
+
+A level has a signal rate a = sqrt(alpha_bar) and a noise rate b = sqrt(1 - alpha_bar); every solver moves by one
+evaluation of the denoiser at a time and carries one array of memory, so that all share one loop and one network.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from gen_export.spec.diffusion import (
+    guarded_ddim_step,
+    image_ddim_law,
+    image_ddim_step,
+    image_x0,
+    pf_ode_rhs,
+    sqrt_nonneg,
+)
+
+Array = Any
+Moved = tuple[Array, Array, Array]
+
+
+class Levels(NamedTuple):
+    """Where a move goes: values of alpha_bar, each (1,) or (), in the dtype of the state.
+
+    Attributes:
+        r: Of the level before t; that of t itself in the first step.
+        t: Of the level that the step leaves.
+        s: Of the level that it goes to; 1 in the last step.
+        correcting: Whether this is the second evaluation of a step: the state is at s already.
+        eta: Scale of the fresh noise, of solvers that take it.
+    """
+
+    r: Array
+    t: Array
+    s: Array
+    correcting: Array
+    eta: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """One way from noise to an image.
+
+    Attributes:
+        move: From the levels, the state, the predicted noise and the memory to the next state without its fresh
+            noise, the scale of that noise, and the memory of the next move.
+        summary: In one line.
+        order: Of convergence to the probability flow; None for what does not converge to it.
+        evaluations: Of the denoiser in a step; the last step takes one less where it is two.
+        all_states: Whether it goes through all T states, whatever the number of steps.
+    """
+
+    move: Callable[[Levels, Array, Array, Array], Moved]
+    summary: str
+    order: int | None = None
+    evaluations: int = 1
+    all_states: bool = False
+
+    def moves(self, steps: Array, states: int) -> Array:
+        """Evaluations of the denoiser in a run: at state 0 there is nothing to correct."""
+        return (0 * steps + states if self.all_states else steps) * self.evaluations - (self.evaluations - 1)
+
+
+def move_levels(
+    solver: Solver, spacing: Callable[[Array, Array, int], Array], abars: Array, j: Array, steps: Array, eta: Array
+) -> tuple[Array, Levels]:
+    """The state at which move j of a run evaluates the denoiser, and the levels of that move."""
+    states, each = len(abars) - 1, solver.evaluations
+    steps = 0 * steps + states if solver.all_states else steps
+    k, correcting = j // each, j % each > 0
+    before, t, s = (spacing(i, steps, states) for i in (k - 1 + 1 // (k + 1), k, k + 1))
+    return (s if correcting else t), Levels(abars[before], abars[t], abars[s], correcting, eta)
+
+
+def _rates(abar: Array) -> tuple[Array, Array]:
+    return sqrt_nonneg(abar), sqrt_nonneg(1.0 - abar)
+
+
+def _still(levels: Levels) -> Array:
+    return 0.0 * levels.t
+
+
+def ddim(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """DDIM, equation 12, through the clipped clean image; eta = 1 is ancestral."""
+    mean, sigma = image_ddim_law(x, eps_hat, levels.t, levels.s, levels.eta)
+    return mean, sigma, memory
+
+
+def ddpm(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """DDPM, equations 6 and 7: the posterior of x_s given x_t and the clipped clean image."""
+    t, s = levels.t, levels.s
+    rate = 1.0 - t / s
+    clean, signal = sqrt_nonneg(s) * rate / (1.0 - t), sqrt_nonneg(t / s) * (1.0 - s) / (1.0 - t)
+    return clean * image_x0(x, eps_hat, t) + signal * x, sqrt_nonneg(rate * (1.0 - s) / (1.0 - t)), memory
+
+
+def euler(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """Euler's method on the probability flow, with the time -ln alpha_bar, in which the noise rate is 1."""
+    xp = array_namespace(levels.t)
+    time = xp.log(levels.s / levels.t)
+    return x - time * pf_ode_rhs(x, eps_hat, 1.0, sqrt_nonneg(1.0 - levels.t)), _still(levels), memory
+
+
+def heun(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """Heun's method on x / a as a function of b / a: a DDIM step, then half the change of the predicted noise."""
+    xp = array_namespace(levels.t)
+    (a_t, b_t), (a_s, b_s) = _rates(levels.t), _rates(levels.s)
+    length = b_s - a_s / a_t * b_t  # a_s times the step of b / a
+    kept, new, old = (
+        xp.where(levels.correcting, correction, prediction)
+        for prediction, correction in ((a_s / a_t, 0.0 * a_s + 1.0), (length, 0.5 * length), (0.0 * a_s, -0.5 * length))
+    )
+    return kept * x + new * eps_hat + old * memory, _still(levels), eps_hat
+
+
+def dpmpp_2m(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """DPM-Solver++(2M): the clipped clean image, extrapolated in ln(a / b) from its last two predictions.
+
+    The first step has no prediction before it, and the last no end in ln(a / b): they take one prediction alone.
+    """
+    xp = array_namespace(levels.t)
+    (a_r, b_r), (a_t, b_t), (a_s, b_s) = map(_rates, (levels.r, levels.t, levels.s))
+    alone = xp.logical_or(xp.equal(levels.r, levels.t), xp.equal(levels.s, 1.0))
+    one = 0.0 * a_t + 1.0
+    length = xp.log(a_s * b_t / (a_t * xp.where(alone, one, b_s)))
+    before = xp.where(alone, one, xp.log(a_t * b_r / (a_r * b_t)))
+    weight = xp.where(alone, 0.0 * one, length / (2.0 * before))
+    clean = image_x0(x, eps_hat, levels.t)
+    ahead = clean + weight * (clean - memory)
+    return b_s / b_t * x + (a_s - b_s * a_t / b_t) * ahead, _still(levels), clean
+
+
+def ddim_spec(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """The guarded, unclipped step of reference section 6.3 (`ddimStep`)."""
+    return guarded_ddim_step(x, eps_hat, levels.t, levels.s), _still(levels), memory
+
+
+def ddim_image(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
+    """The clipped step of reference section 6.7 (`stepFromEps`)."""
+    return image_ddim_step(x, eps_hat, levels.t, levels.s), _still(levels), memory
+
+
+SOLVERS = {
+    "ddim": Solver(ddim, "DDIM, clipped; eta 0 deterministic .. 1 ancestral", order=1),
+    "ddpm": Solver(ddpm, "DDPM with the posterior variance, clipped"),
+    "euler": Solver(euler, "Euler's method on the probability flow", order=1),
+    "heun": Solver(heun, "Heun's method on the probability flow, two calls a step", order=2, evaluations=2),
+    "dpmpp_2m": Solver(dpmpp_2m, "DPM-Solver++(2M), clipped", order=2),
+    "ddim_spec": Solver(ddim_spec, "the reference's DDIM through all states, guarded and unclipped", all_states=True),
+    "ddim_image": Solver(ddim_image, "the reference's image DDIM through all states, clipped", all_states=True),
+}
+"""The solvers that a sampler offers, in the order of their numbers."""
