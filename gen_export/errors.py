@@ -46,3 +46,7 @@ class ExportError(GenExportError):
 
 class MissingToolError(GenExportError):
     """A check needs a package that is not installed."""
+
+
+class NothingToCheckError(GenExportError):
+    """No input of a file meets the hypotheses of a fact."""

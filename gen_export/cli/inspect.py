@@ -66,14 +66,14 @@ def _part(model: "Model", name: str) -> str:
 
 
 def _verified(model: "Model") -> str:
-    """What was checked, and whether on these weights."""
+    """What was checked, and whether on these files."""
     from gen_export.verify.stamp import stamp_fits
 
     if not stamp_fits(model.path):
         return "stamp does not fit: the file was changed after it was verified"
     counts = model.card.verified or {}
-    failed = f", {_text(counts['failed'])} failed" if counts.get("failed") else ""
-    return f"{_text(counts.get('passed'))} facts{failed}, fits these weights"
+    skipped = f", {_text(counts['skipped'])} skipped" if counts.get("skipped") else ""
+    return f"{_text(counts.get('passed'))} facts passed{skipped}, fits these files"
 
 
 def _port_row(port: "Port") -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """The command `reconstruct`: images through a model and back, or with hidden patches filled in, without PyTorch."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gen_export.cli.run import BATCH, File, Npy, Outputs, Png, Ppm, counted, read_pictures, tell
+from gen_export.cli.run import File, Npy, Outputs, Png, Ppm, as_images, counted, in_batches, read_pictures, tell
 from gen_export.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +15,58 @@ if TYPE_CHECKING:
     from gen_runtime import Graph
 
 MASK = "mask"
+_RATIO = 0.75
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """The options that say which patches to hide, each `--mask-ratio` and the like; None where nothing is said.
+
+    Raises:
+        ConfigError: A number out of its range, or two options that exclude or need one another.
+    """
+
+    mask_ratio: float | None
+    seed: int | None
+    mask_period: int | None
+    mask_offset: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "mask_period", "mask_offset"):
+            if (number := getattr(self, name)) is not None and number not in _INT64:
+                raise ConfigError(f"{_option(name)}: expected int64, found {number}")
+        if self.mask_ratio is not None and not 0 <= self.mask_ratio <= 1:
+            raise ConfigError(f"--mask-ratio: expected a number from 0 to 1, found {self.mask_ratio:g}")
+        for name in ("mask_ratio", "seed"):
+            if self.mask_period is not None and getattr(self, name) is not None:
+                raise ConfigError(f"--mask-period: expected it without {_option(name)}, found both")
+        if self.mask_offset is not None and self.mask_period is None:
+            raise ConfigError("--mask-offset: expected it with --mask-period, found it alone")
+
+    @property
+    def given(self) -> list[str]:
+        """The options that say something."""
+        return [_option(name) for name, value in asdict(self).items() if value is not None]
+
+    def hidden(self, count: int, rows: int, columns: int) -> "np.ndarray":
+        """Which patches are hidden, bool (count, rows, columns)."""
+        import numpy as np
+
+        from gen_export.spec.masks import patch_hidden_mask, random_hidden
+        from gen_export.spec.noise import sample_keys, seed_bits, uniforms
+
+        if self.mask_period is not None:
+            mask = patch_hidden_mask(rows, columns, 1, 1, self.mask_period, self.mask_offset or 0)
+            return np.tile(mask, (count, 1, 1))
+        keys = sample_keys(seed_bits(self.seed or 0), np.arange(count, dtype=np.uint64))
+        chances = uniforms(keys, np.zeros(1, np.uint64), rows * columns)
+        ratio = _RATIO if self.mask_ratio is None else self.mask_ratio
+        return random_hidden(chances, ratio).reshape(count, rows, columns)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +80,15 @@ def reconstruct(
     mask_ratio: Annotated[
         float | None, typer.Option(help="Share of the patches to hide, 0.75 if nothing is said.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which patches that hides.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Which patches that hides, 0 if nothing is said.", show_default=False)
+    ] = None,
     mask_period: Annotated[
         int | None, typer.Option(min=1, help="Hide every so many patches instead, counted row by row.")
     ] = None,
-    mask_offset: Annotated[int, typer.Option(min=0, help="The first hidden patch of a period.")] = 0,
+    mask_offset: Annotated[
+        int | None, typer.Option(min=0, help="The first hidden patch of a period, 0 if nothing is said.")
+    ] = None,
     ppm: Ppm = None,
     png: Png = None,
     npy: Npy = None,
@@ -44,53 +101,38 @@ def reconstruct(
     """
     import numpy as np
 
-    from gen_export.spec.pixels import from_bytes, to_bytes
     from gen_runtime import load
 
+    hiding = Hiding(mask_ratio, seed, mask_period, mask_offset)
     graph = load(file).graph("reconstruct")
     pictures = read_pictures(images, graph.card.image)
-    inputs = {"image": from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)}
-    masked = MASK in [port.name for port in graph.card.inputs]
-    if masked:
-        inputs[MASK] = _mask(graph, len(pictures), mask_ratio, seed, mask_period, mask_offset)
-    elif mask_ratio is not None or mask_period is not None:
-        raise ConfigError(f"{file}: expected a model that takes a mask, found {graph.card.family}: leave --mask-.. out")
-    outputs = {name: to_bytes(array).transpose(0, 2, 3, 1) for name, array in _in_batches(graph, inputs).items()}
-    rows = [pictures, *(outputs[port.name] for port in reversed(graph.card.outputs))]
-    paths = Outputs(ppm, png, npy).write(outputs["reconstruction"], Path(f"{file.stem}.png"), np.concatenate(rows))
+    outputs = in_batches(graph, _inputs(graph, pictures, hiding))
+    rebuilt = as_images(graph, outputs, "reconstruction")
+    rows = [pictures, *(as_images(graph, outputs, port.name) for port in reversed(graph.card.outputs))]
+    paths = Outputs(ppm, png, npy).write(rebuilt, Path(f"{file.stem}.png"), np.concatenate(rows))
     tell(counted(pictures), paths)
 
 
-def _mask(graph: "Graph", count: int, ratio: float | None, seed: int, period: int | None, offset: int) -> "np.ndarray":
-    """Which patches are hidden, bool (count, rows, columns).
+def _inputs(graph: "Graph", pictures: "np.ndarray", hiding: Hiding) -> dict[str, "np.ndarray"]:
+    """Pictures, uint8 [n, H, W, C], as the graph takes them, and the mask where it takes one.
 
     Raises:
-        ConfigError: A ratio outside 0 to 1, or a ratio and a period.
+        ConfigError: There are options for a mask, which the graph does not take.
+        FileError: Its mask is no grid of patches.
     """
     import numpy as np
 
-    from gen_export.spec.masks import patch_hidden_mask, random_hidden
-    from gen_export.spec.noise import sample_keys, seed_bits, uniforms
+    from gen_export.spec.pixels import from_bytes
+    from gen_runtime import FileError
 
-    (shape,) = (port.shape for port in graph.card.inputs if port.name == MASK)
-    rows, columns = (int(extent) for extent in shape[1:])
-    if period is not None:
-        if ratio is not None:
-            raise ConfigError("--mask-period: expected it without --mask-ratio, found both")
-        return np.tile(patch_hidden_mask(rows, columns, 1, 1, period, offset), (count, 1, 1))
-    ratio = 0.75 if ratio is None else ratio
-    if not 0 <= ratio <= 1:
-        raise ConfigError(f"--mask-ratio: expected a number from 0 to 1, found {ratio:g}")
-    keys = sample_keys(seed_bits(seed), np.arange(count, dtype=np.uint64))
-    chances = uniforms(keys, np.zeros(1, np.uint64), rows * columns)
-    return random_hidden(chances, ratio).reshape(count, rows, columns)
-
-
-def _in_batches(graph: "Graph", inputs: dict[str, "np.ndarray"]) -> dict[str, "np.ndarray"]:
-    """Every output by name, a batch of rows at a time."""
-    import numpy as np
-
-    count = len(inputs["image"])
-    chunks = [{name: array[at : at + BATCH] for name, array in inputs.items()} for at in range(0, count, BATCH)]
-    results = [graph.execute(graph.check(chunk)) for chunk in chunks]
-    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+    inputs = {"image": from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)}
+    shape = next((port.shape for port in graph.card.inputs if port.name == MASK), None)
+    if shape is None:
+        if hiding.given:
+            options, family = ", ".join(hiding.given), graph.card.family
+            raise ConfigError(f"{graph.path}: expected a model that takes a mask, found {family}: leave {options} out")
+        return inputs
+    match shape:
+        case (_, int(rows), int(columns)):
+            return inputs | {MASK: hiding.hidden(len(pictures), rows, columns)}
+    raise FileError(f"{graph.path}: {MASK}: expected the shape [batch, rows, columns], found {list(shape)}")

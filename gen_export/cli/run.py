@@ -3,7 +3,7 @@
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -134,7 +134,8 @@ def encode(
 
     graph = load(file).graph("encode")
     pictures = read_pictures(images, graph.card.image)
-    codes = _in_batches(graph, from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32))
+    pixels = from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)
+    codes = in_batches(graph, {graph.card.inputs[0].name: pixels})
     with atomic(out) as archive:
         np.savez(archive, allow_pickle=False, **codes)
     tell(f"{', '.join(codes)} of {counted(pictures)}", [out])
@@ -151,12 +152,12 @@ def decode(
 
     Example: gen-export decode vae.onnx codes.npz --png out.png
     """
-    from gen_export.spec.pixels import to_bytes
     from gen_runtime import load
 
     graph = load(file).graph("decode")
-    decoded = _in_batches(graph, _read_codes(codes, graph.card.inputs[0].name))
-    images = to_bytes(decoded[graph.card.outputs[0].name]).transpose(0, 2, 3, 1)
+    port = graph.card.inputs[0].name
+    decoded = in_batches(graph, {port: _read_codes(codes, port)})
+    images = as_images(graph, decoded, graph.card.outputs[0].name)
     paths = Outputs(ppm, png, npy).write(images, otherwise=Path(f"{codes.stem}.png"))
     tell(counted(images), paths)
 
@@ -259,15 +260,33 @@ def _load(file: BinaryIO, names: tuple[str, ...]) -> "np.ndarray | str":
         return ", ".join(stored) or "none"
 
 
-def _in_batches(graph: "Graph", array: "np.ndarray") -> dict[str, "np.ndarray"]:
-    """Every output by name, for the rows of the graph's first input, a batch at a time."""
+def in_batches(graph: "Graph", inputs: Mapping[str, "np.ndarray"]) -> dict[str, "np.ndarray"]:
+    """Every output by name, for inputs of equally many rows, a batch of them at a time."""
     import numpy as np
 
-    port = graph.card.inputs[0].name
-    rows = np.atleast_1d(array)
-    chunks = [rows[at : at + BATCH] for at in range(0, max(len(rows), 1), BATCH)]
-    results = [graph.execute(graph.check({port: chunk})) for chunk in chunks]
+    rows = {name: np.atleast_1d(array) for name, array in inputs.items()}
+    count = max(1, *map(len, rows.values()))
+    chunks = [{name: array[at : at + BATCH] for name, array in rows.items()} for at in range(0, count, BATCH)]
+    results = [graph.execute(graph.check(chunk)) for chunk in chunks]
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+
+
+def as_images(graph: "Graph", outputs: Mapping[str, "np.ndarray"], name: str) -> "np.ndarray":
+    """An output, pixels in [-1, 1] [n, C, H, W], as uint8 [n, H, W, C].
+
+    Raises:
+        FileError: There is no such output, or it holds no images of the file's size.
+    """
+    from gen_export.spec.pixels import to_bytes
+    from gen_runtime import FileError
+
+    if name not in outputs:
+        raise FileError(f"{graph.path}: expected an output {name}, found {', '.join(outputs)}")
+    size, found = graph.card.image, list(outputs[name].shape)
+    expected = [len(outputs[name]), size.channels, size.height, size.width]
+    if found != expected:
+        raise FileError(f"{graph.path}: {name}: expected images of the shape {expected}, found {found}")
+    return to_bytes(outputs[name]).transpose(0, 2, 3, 1)
 
 
 def counted(images: "np.ndarray") -> str:

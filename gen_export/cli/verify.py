@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gen_export.verify.files import Files
     from gen_export.verify.report import Outcome
 
 _COLUMNS = ("fact", "evidence", "error", "bound", "cases", "verdict")
@@ -38,25 +39,49 @@ def verify(
 
     Example: gen-export verify runs/vae --stamp
     """
-    from gen_export.verify.report import main_files, of_files, of_mathematics, open_files
-    from gen_export.verify.stamp import stamp as write_stamp
-    from gen_export.verify.stamp import weights
+    from gen_export.verify.report import of_mathematics
 
     if not files and not mathematics:
         raise typer.BadParameter("expected a file, a folder or --mathematics, found nothing", param_hint="FILE|FOLDER")
-    results: dict[str, list[Outcome]] = {"mathematics": list(of_mathematics())} if mathematics else {}
-    for path in [main for given in files or [] for main in main_files(given)]:
-        opened = open_files(path, stale=stamp)
-        checked = weights(path)
-        outcomes = list(of_files(opened))
-        results[str(path)] = outcomes
-        if stamp and not _failed(outcomes):
-            write_stamp(path, {o.fact.name: _stamped(o) for o in outcomes if o.finding is not None}, checked)
+    models = _opened(files or [], stamp)
+    results = {"mathematics": list(of_mathematics())} if mathematics else {}
+    results |= {str(model.path): _checked(model, stamp) for model in models}
     if as_json:
         typer.echo(json.dumps({name: [o.to_json() for o in found] for name, found in results.items()}, indent=2))
     else:
         _show(results, statements)
     raise typer.Exit(1 if any(map(_failed, results.values())) else 0)
+
+
+def _opened(paths: list[Path], stamp: bool) -> list["Files"]:
+    """The models of these files and folders, all opened before one is checked, so that a broken one comes first.
+
+    Raises:
+        FileError: A file is not what it should be, or lacks what a stamp needs.
+    """
+    from gen_export.verify.report import main_files, open_files, require_every_graph
+
+    models = [open_files(main, stale=stamp) for path in paths for main in main_files(path)]
+    if stamp:
+        for model in models:
+            require_every_graph(model)
+    return models
+
+
+def _checked(model: "Files", stamp: bool) -> list["Outcome"]:
+    """What came of each fact about a model; written into its file where that is asked for and none failed.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    from gen_export.verify.report import of_files
+    from gen_export.verify.stamp import hashes
+    from gen_export.verify.stamp import stamp as write_stamp
+
+    outcomes = list(of_files(model))
+    if stamp and not _failed(outcomes):
+        write_stamp(model.path, {outcome.fact.name: _stamped(outcome) for outcome in outcomes}, hashes(model))
+    return outcomes
 
 
 def _failed(outcomes: Iterable["Outcome"]) -> bool:

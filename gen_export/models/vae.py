@@ -50,7 +50,8 @@ class VAEConfig:
     def __post_init__(self) -> None:
         require(self.size in SIZES, "size", f"one of {', '.join(get_args(Size))}", self.size)
         require(1 <= self.latent <= 65_536, "latent", "1 to 65536", self.latent)
-        require(math.isfinite(self.beta) and self.beta >= 0, "beta", "a finite number, at least 0", self.beta)
+        # float32 then holds the variance that beta stands for too, whatever the image.
+        require(self.beta == 0 or 1e-30 <= self.beta <= 1e30, "beta", "0 or a number from 1e-30 to 1e30", self.beta)
 
 
 class VAE(Family):
@@ -147,7 +148,8 @@ class VAE(Family):
         """The graph `bound`."""
         noise = Port("eps", "float32", ("samples", "batch", self.config.latent), "standard normal latents")
         default, what = self.likelihood_variance(), "variance of the likelihood"
-        variance = Port("variance", "float32", (), what, 1e-6, default=default, optional=True)
+        least = min(1e-6, default / 2)  # a half, so that the default is above it in float32 too
+        variance = Port("variance", "float32", (), what, least, default=default, optional=True)
         bounds = tuple(
             Port(name, "float32", ("batch",), f"{what} bound of log p(image), in nats")
             for name, what in (("elbo", "evidence lower"), ("bound", "importance-weighted lower"))

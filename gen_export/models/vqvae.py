@@ -63,7 +63,7 @@ class VQVAEConfig:
         require(self.size in SIZES, "size", f"one of {', '.join(get_args(Size))}", self.size)
         require(2 <= self.codes <= 65_536, "codes", "2 to 65536", self.codes)
         require(1 <= self.code_dim <= 1024, "code_dim", "1 to 1024", self.code_dim)
-        require(math.isfinite(self.beta) and self.beta >= 0, "beta", "a finite number, at least 0", self.beta)
+        require(0 <= self.beta <= torch.finfo(torch.float32).max, "beta", "a float32 number, at least 0", self.beta)
         require(self.codebook in CODEBOOKS, "codebook", f"one of {', '.join(CODEBOOKS)}", self.codebook)
         require(0 <= self.decay < 1, "decay", "a number from 0 to below 1", self.decay)
 

@@ -31,8 +31,3 @@ def variance_floor_guard(z: Array, floor: float) -> Array:
 def graph_ssl_objective(z: Array, edges: Array, floor: float) -> Array:
     """Alignment energy plus guard (`graphSSLObjective`)."""
     return graph_alignment_energy(z, edges) + variance_floor_guard(z, floor)
-
-
-def is_collapsed(z: Array) -> bool:
-    """Whether all rows are the same point (`CollapsedRep`)."""
-    return bool(array_namespace(z).all(z == z[:1]))

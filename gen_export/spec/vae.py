@@ -46,11 +46,6 @@ def beta_vae_loss(reconstruction: Array, kl: Array, beta: Array) -> Array:
     return weighted_two_term(beta, reconstruction, kl)
 
 
-def variance_of_scale(sigma: Array) -> Array:
-    """The variance sigma^2 of a normal law with scale sigma (`varianceOfScale`)."""
-    return sigma * sigma
-
-
 @dataclass(frozen=True, slots=True)
 class ElboTerms:
     """The two terms of the evidence lower bound, in nats.

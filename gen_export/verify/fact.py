@@ -1,8 +1,8 @@
 """Facts: named statements, the evidence that a check of them gives, and the register of all of them."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Kind = Literal["exact", "certified", "tolerance", "sampled", "statistical"]
@@ -36,8 +36,8 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether the error is a number within the bound."""
-        return not math.isnan(self.error) and self.error <= self.bound
+        """Whether something was tried, and the error is a number within the bound."""
+        return self.cases > 0 and self.error <= self.bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,19 @@ def worst(errors: Any, bound: float, cases: int, note: str = "") -> Finding:
     return Finding(float(np.max(np.asarray(errors, np.float64), initial=-math.inf)), bound, cases, note)
 
 
+def worst_of(findings: Iterable[Finding]) -> Finding:
+    """The finding that is furthest beyond its bound, as the one of the cases of all; a NaN is beyond every bound."""
+    found = list(findings)
+    return replace(max(found, key=_excess), cases=sum(finding.cases for finding in found))
+
+
+def _excess(finding: Finding) -> tuple[bool, float]:
+    """Whether an error is beyond its bound, and the error in units of it."""
+    if math.isnan(finding.error):
+        return True, math.inf
+    return finding.error > finding.bound, finding.error / finding.bound if finding.bound else finding.error
+
+
 def same_bits(found: Any, expected: Any, cases: int, note: str = "") -> Finding:
     """The finding of arrays that must be equal bit for bit: the number of entries that are not."""
     import numpy as np
@@ -111,3 +124,9 @@ def same_bits(found: Any, expected: Any, cases: int, note: str = "") -> Finding:
     kind = np.dtype(f"u{a.dtype.itemsize}")
     apart = np.ascontiguousarray(a).view(kind) != np.ascontiguousarray(b).view(kind)
     return Finding(float(apart.sum()), 0.0, cases, note)
+
+
+def all_same_bits(pairs: Iterable[tuple[Any, Any]]) -> Finding:
+    """The finding of arrays that must be the same bits, pair by pair; another shape or type is no number of entries."""
+    findings = [same_bits(found, expected, 1) for found, expected in pairs]
+    return Finding(sum(finding.error for finding in findings), 0.0, len(findings))

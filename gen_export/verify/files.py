@@ -11,8 +11,14 @@ from gen_export.verify.inputs import random_inputs
 from gen_export.verify.probe import Probe
 from gen_runtime.card import Card
 from gen_runtime.errors import FileError, GraphError
+from gen_runtime.graph import Graph
 from gen_runtime.inputs import Array
 from gen_runtime.model import part_file
+
+MOST_STATES = 4000
+"""States of a diffusion model that are believed: the most that a model is built with."""
+MOST_CODES = 65_536
+"""Codes of a codebook that are believed: the most that a model is built with."""
 
 
 class Files:
@@ -22,7 +28,8 @@ class Files:
         path: `<name>.onnx`, or a part `<name>.<graph>.onnx`.
 
     Raises:
-        FileError: The file or one of its parts is missing, broken, of another model, or not one of ours.
+        FileError: The file or one of its parts is missing, broken, of another model, not one of ours, or says that it
+            has more states or codes than a model can have.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,6 +39,8 @@ class Files:
         self._probes = {self.card.graph: main}
         for name in self.card.parts:
             self._probes[name] = self._part(name)
+        for probe in self._probes.values():
+            _require_sizes(probe.graph)
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -69,6 +78,15 @@ class Files:
         if (card.family, card.graph, card.image, card.config, card.training) != expected:
             raise FileError(f"{path}: expected the part {name} of {self.path}, found {card.graph} of another model")
         return probe
+
+
+def _require_sizes(graph: Graph) -> None:
+    """Refuses a card by whose numbers a check would make arrays of any size."""
+    said = [("schedule.states", (graph.card.schedule or {}).get("states"), MOST_STATES)]
+    said += [(port.name, port.maximum, MOST_CODES - 1) for port in graph.card.inputs if port.name == "indices"]
+    for name, number, most in said:
+        if isinstance(number, int | float) and number > most:
+            raise FileError(f"{graph.path}: {name}: expected at most {most}, found {number!s:.20}")
 
 
 def random(purpose: str) -> np.random.Generator:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gen_export.verify.wire import FIXED32, FIXED64, Message, signed
+from gen_export.verify.wire import FIXED32, FIXED64, Message
 
 Array = npt.NDArray[Any]
 ELEMENTS = {
@@ -50,11 +50,6 @@ class OnnxGraph:
             raise message.broken(f"graphs lie in one another more than {_DEEPEST} deep")
         self.message = message
         self.depth = depth
-
-    @property
-    def name(self) -> str:
-        """The graph's name."""
-        return self.message.text(2)
 
     @property
     def inputs(self) -> list[str]:
@@ -114,16 +109,6 @@ class Node:
         return self.message.text(4)
 
     @property
-    def domain(self) -> str:
-        """The operator's domain; empty for ONNX's own."""
-        return self.message.text(7)
-
-    @property
-    def name(self) -> str:
-        """The node's name."""
-        return self.message.text(3)
-
-    @property
     def inputs(self) -> list[str]:
         """The names of its inputs; empty where one is left out."""
         return self.message.texts(1)
@@ -153,7 +138,7 @@ class Node:
         kind = attribute.integer(20)
         if not 1 <= kind <= 10:
             raise attribute.broken(f"an attribute has the type {kind}, which is not read")
-        read = (_floats, _integers, Message.texts, _arrays, self._graphs)[(kind - 1) % 5]
+        read = (_floats, Message.integers, Message.texts, _arrays, self._graphs)[(kind - 1) % 5]
         values = read(attribute, kind + 1)
         if kind > 5:
             return values
@@ -172,7 +157,7 @@ def read_tensor(tensor: Message) -> Array:
         FileError: Its data lies outside the file, is too long or too short, or of a type that is not read.
     """
     refuse_external(tensor)
-    kind, shape = tensor.integer(2), _integers(tensor, 1)
+    kind, shape = tensor.integer(2), tensor.integers(1)
     if kind not in ELEMENTS:
         raise tensor.broken(f"a tensor has the element type {kind}, which is not read")
     array = _elements(tensor, np.dtype(ELEMENTS[kind]))
@@ -180,7 +165,7 @@ def read_tensor(tensor: Message) -> Array:
     if min(shape, default=0) >= 0:
         with contextlib.suppress(ValueError):
             return array.reshape(shape)
-    raise tensor.broken(f"a tensor's shape {shape} is not that of its {array.size} elements")
+    raise tensor.broken(f"a tensor's shape {shape!s:.80} is not that of its {array.size} elements")
 
 
 def refuse_external(tensor: Message) -> None:
@@ -201,7 +186,7 @@ def _elements(tensor: Message, dtype: np.dtype[Any]) -> Array:
         number = _FLOAT_DATA if dtype == np.float32 else _DOUBLE_DATA
         return _in_a_row(tensor, b"".join(tensor.chunks(number, FIXED32, FIXED64)), dtype)
     wide = {"int64": _INT64_DATA, "uint32": _UINT64_DATA, "uint64": _UINT64_DATA}
-    words = np.array(tensor.integers(wide.get(dtype.name, _INT32_DATA)), np.uint64)
+    words = tensor.words(wide.get(dtype.name, _INT32_DATA))
     return words.astype(np.uint16).view(np.float16) if dtype == np.float16 else words.astype(dtype)
 
 
@@ -214,10 +199,6 @@ def _in_a_row(message: Message, data: bytes | memoryview, dtype: np.dtype[Any]) 
 
 def _floats(attribute: Message, number: int) -> list[float]:
     return _in_a_row(attribute, b"".join(attribute.chunks(number, FIXED32)), np.dtype(np.float32)).tolist()
-
-
-def _integers(message: Message, number: int) -> list[int]:
-    return [signed(word) for word in message.integers(number)]
 
 
 def _arrays(attribute: Message, number: int) -> list[Array]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gen_export.verify.onnx_file import OnnxFile
 from gen_runtime.errors import FileError
-from gen_runtime.graph import Graph, open_graph
+from gen_runtime.graph import Graph, open_model
 from gen_runtime.inputs import Array
 from gen_runtime.ports import Port
 from gen_runtime.session import open_bytes
@@ -25,17 +25,15 @@ class Probe:
         graph: The file as the runtime opens it.
 
     Args:
-        path: The file.
-        threads: Threads that one operator may use; ONNX Runtime's choice where None.
+        path: The file, which is read once.
 
     Raises:
         FileError: The file is missing, broken, or not one of ours.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self.graph = open_graph(path, "cpu", threads)
+    def __init__(self, path: Path) -> None:
         self.file = OnnxFile.read(path)
-        self._threads = threads
+        self.graph = open_model(self.file.data, path)
         self._spliced = cache(self._splice)
 
     def run(
@@ -67,7 +65,7 @@ class Probe:
         model = self.file.substitute(given).expose(read)
         outputs += [port for port in read if port.name not in known]
         changed = replace(card, inputs=(*card.inputs, *given), outputs=tuple(outputs))
-        session = open_bytes(model.data, self.graph.path, self._threads)
+        session = open_bytes(model.data, self.graph.path, None)
         return Graph(self.graph.path, changed, session, self.graph.device)
 
     def _inner_ports(self, names: Iterable[str]) -> list[Port]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 import gen_export.verify.facts  # noqa: F401 - registers the facts
-from gen_export.errors import MissingToolError
+from gen_export.errors import MissingToolError, NothingToCheckError
 from gen_export.verify import stamp
 from gen_export.verify.fact import FACTS, Fact, Finding
 from gen_export.verify.files import Files
@@ -17,6 +17,8 @@ from gen_runtime.errors import FileError, GenRuntimeError
 from gen_runtime.graph import open_graph
 
 Verdict = Literal["passed", "failed", "skipped"]
+_BROKEN_OFF = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+"""What a check raises where a card says what no check expects: text for a number, another name or shape of a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """A check that the file breaks has failed; one that lacks a graph or a package was skipped."""
+        """A check that the file breaks has failed; one that lacks a graph, a package or inputs was skipped."""
         if self.finding is not None:
             return "passed" if self.finding.passed else "failed"
         return "skipped" if self.skipped else "failed"
@@ -76,16 +78,25 @@ def of_mathematics(only: Callable[[Fact], bool] = lambda fact: True) -> Iterator
 
 
 def _checked(fact: Fact, *files: Files) -> Outcome:
-    missing = [name for name in fact.graphs if name not in files[0].graphs]
-    if missing:
+    if files and (missing := _missing(fact, files[0])):
         return Outcome(fact, None, f"needs the graph {', '.join(missing)}, which is not at hand", skipped=True)
     try:
         with np.errstate(all="ignore"):  # what a wrong file computes may be anything, and NaN fails
             return Outcome(fact, fact.check(*files))
-    except MissingToolError as error:
+    except (MissingToolError, NothingToCheckError) as error:
         return Outcome(fact, None, str(error), skipped=True)
     except GenRuntimeError as error:
-        return Outcome(fact, None, " ".join(str(error).split()))
+        return Outcome(fact, None, _one_line(error))
+    except _BROKEN_OFF as error:
+        return Outcome(fact, None, f"the check broke off: {type(error).__name__}: {_one_line(error)}")
+
+
+def _missing(fact: Fact, files: Files) -> list[str]:
+    return [name for name in fact.graphs if name not in files.graphs]
+
+
+def _one_line(error: Exception) -> str:
+    return f"{' '.join(str(error).split()):.300}"
 
 
 def open_files(path: Path, stale: bool = False) -> Files:
@@ -96,12 +107,27 @@ def open_files(path: Path, stale: bool = False) -> Files:
         stale: Whether a stamp that does not fit is accepted, because it is about to be replaced.
 
     Raises:
-        FileError: A file is missing, broken or not one of ours, or its stamp does not fit.
+        FileError: A file is missing, broken, not one of ours, of a family without facts, or its stamp does not fit.
     """
     files = Files(path)
-    if not stale and stamp.stamp_fits(path) is False:
-        raise FileError(f"{path}: expected the weights of its stamp, found others: changed since it was verified")
+    families = sorted({family for fact in FACTS.values() for family in fact.families})
+    if files.card.family not in families:
+        raise FileError(f"{path}: expected a family with facts, {', '.join(families)}, found {files.card.family}")
+    if not stale and stamp.fits(files) is False:
+        raise FileError(f"{path}: expected the files of its stamp, found others: changed since it was verified")
     return files
+
+
+def require_every_graph(files: Files) -> None:
+    """Refuses files of which some facts cannot be checked, so that no stamp speaks for them.
+
+    Raises:
+        FileError: A graph that a fact needs is not at hand.
+    """
+    facts = [fact for fact in FACTS.values() if files.card.family in fact.families]
+    missing = sorted({name for fact in facts for name in _missing(fact, files)})
+    if missing:
+        raise FileError(f"{files.path}: a stamp needs every fact, expected the graphs {', '.join(missing)}, found none")
 
 
 def main_files(path: Path) -> list[Path]:

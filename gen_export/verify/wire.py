@@ -5,14 +5,21 @@ Source: protobuf.dev, "Encoding". Values are views of the file's bytes, so weigh
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from gen_runtime.errors import FileError
 
 Value = int | memoryview
+Words = npt.NDArray[np.uint64]
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
 _LARGEST_NUMBER = 2**29 - 1
+MOST_FIELDS = 2**20
+"""Fields of one message that are read, each a third of a kilobyte in memory: a graph has one a node and a weight."""
 _VARINT_BYTES = 10
 
 
@@ -49,9 +56,12 @@ class Message:
         """The fields in order.
 
         Raises:
-            FileError: The bytes are no message.
+            FileError: The bytes are no message, or one of too many fields.
         """
-        return tuple(self._read_fields())
+        fields = tuple(islice(self._read_fields(), MOST_FIELDS + 1))
+        if len(fields) > MOST_FIELDS:
+            raise self.broken(f"a message has more than {MOST_FIELDS} fields")
+        return fields
 
     def values(self, number: int, *kinds: int) -> list[Value]:
         """The values of the fields of this number, which have one of these wire types.
@@ -95,19 +105,20 @@ class Message:
         """The text of a single field: the last wins; empty where there is none."""
         return (self.texts(number) or [""])[-1]
 
-    def integers(self, number: int) -> list[int]:
+    def words(self, number: int) -> Words:
         """The integers of a repeated field, packed or not, as words of 0 to 2^64 - 1."""
-        words: list[int] = []
-        for value in self.values(number, VARINT, BYTES):
-            if isinstance(value, int):
-                words.append(value)
-            else:
-                words += Message(value, self.source)._read_varints()
-        return words
+        values = self.values(number, VARINT, BYTES)
+        rows = [[value] if isinstance(value, int) else self._unpacked(value) for value in values]
+        return np.concatenate([np.zeros(0, np.uint64), *(np.asarray(row, np.uint64) for row in rows)])
+
+    def integers(self, number: int) -> list[int]:
+        """The signed integers of a repeated field."""
+        return self.words(number).view(np.int64).tolist()
 
     def integer(self, number: int) -> int:
         """The signed integer of a single field: the last wins; 0 where there is none."""
-        return signed((self.integers(number) or [0])[-1])
+        words = self.words(number)
+        return int(words.view(np.int64)[-1]) if len(words) else 0
 
     def broken(self, complaint: str) -> FileError:
         """The error that says what is wrong with the file."""
@@ -128,11 +139,21 @@ class Message:
             yield Field(number, kind, value, self.data[start:at])
             start = at
 
-    def _read_varints(self) -> Iterator[int]:
-        at = 0
-        while at < len(self.data):
-            word, at = self._varint(at)
-            yield word
+    def _unpacked(self, data: memoryview) -> Words:
+        """Varints side by side as words: 7 bits a byte, the low ones first."""
+        row = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(row < 128) + 1
+        sizes = np.diff(ends, prepend=0)
+        if len(row) and row[-1] >= 128:
+            raise self.broken("it ends inside a number")
+        if sizes.max(initial=0) > _VARINT_BYTES:
+            raise self.broken("a number is too long")
+        words = np.zeros(len(ends), np.uint64)
+        for place in range(sizes.max(initial=0)):
+            longer = sizes > place
+            bits = row[(ends - sizes)[longer] + place] & 127
+            words[longer] |= bits.astype(np.uint64) << np.uint64(7 * place)
+        return words
 
     def _varint(self, at: int) -> tuple[int, int]:
         """The varint that starts here, and where it ends: 7 bits a byte, the low ones first."""
@@ -153,11 +174,6 @@ class Message:
         if kind not in _FIXED_SIZES:
             raise self.broken(f"a field has the wire type {kind}")
         return _FIXED_SIZES[kind]
-
-
-def signed(word: int) -> int:
-    """The int64 whose bits are those of a word of 0 to 2^64 - 1."""
-    return word - 2**64 if word >= 2**63 else word
 
 
 def written(number: int, value: int | bytes) -> bytes:

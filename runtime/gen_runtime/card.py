@@ -1,6 +1,7 @@
 """The card: what a file says of itself, one JSON document in its ONNX metadata."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,14 @@ KEY = "gen_export"
 VERSION = 1
 LIMIT = 2**20
 """The longest document read, in characters: a card is a few thousand."""
+DEEPEST = 32
+"""How many objects and lists may lie in one another: a card has five."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "verified", "tool")
+_PLANES, _PIXELS = ("channels", "height", "width"), ("height", "width", "channels")
+_LAYOUTS = {"image": _PLANES, "x": _PLANES, "x0": _PLANES, "images": _PIXELS}
+"""The axes after the first, of the ports that hold images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,12 @@ class Card:
         data: The images it was trained on.
         training: How it was trained.
         trajectory: Measured differences along a sampler's steps.
-        verified: What was checked on the file, and the hash of the weights it was checked on.
+        verified: What was checked on the file, and the hashes of the files it was checked on.
         tool: The versions that wrote the file.
         text: The document as it stands in the file.
+
+    Raises:
+        ValueError: A port that holds images says another size of them than `image`.
     """
 
     version: int
@@ -82,6 +91,12 @@ class Card:
     tool: Mapping[str, Any] | None
     text: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        for port in (*self.inputs, *self.outputs):
+            sizes = tuple(getattr(self.image, axis) for axis in _LAYOUTS.get(port.name, ()))
+            if len(port.shape) == 1 + len(_PLANES) and sizes not in ((), port.shape[1:]):
+                raise ValueError(f"port {port.name}: expected images of {list(sizes)}, found {list(port.shape[1:])}")
+
     @classmethod
     def of_metadata(cls, metadata: Mapping[str, str], source: str) -> "Card":
         """The card in a file's ONNX metadata.
@@ -102,7 +117,8 @@ class Card:
             source: The file it came from, for messages.
 
         Raises:
-            FileError: It is too long, no JSON, of a newer version, or a field is missing or malformed.
+            FileError: It is too long or deep, no JSON, of a newer version, a field is missing or malformed, or a
+                port says another size of the images.
         """
         document = _document(text, source)
         try:
@@ -127,19 +143,37 @@ class Card:
 
 
 def _document(text: str, source: str) -> dict[str, Any]:
-    """The JSON object, once its length and version are known to be ours."""
+    """The JSON object, once its length, depth and version are known to be ours."""
     if len(text) > LIMIT:
         raise FileError(f"{source}: expected a card of at most {LIMIT} characters, found {len(text)}")
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_float=_finite, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{source}: its card is not JSON: {error}") from error
+    if _deeper(document, DEEPEST):
+        raise FileError(f"{source}: expected a card at most {DEEPEST} levels deep, found a deeper one")
     version = document.get("version") if isinstance(document, dict) else None
     if type(version) is not int or version < 1:
         raise FileError(f"{source}: its card has no version, expected {VERSION}")
     if version > VERSION:
         raise FileError(f"{source}: its card has version {version}, this package reads up to {VERSION}: upgrade it")
     return document
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether more than so many objects and lists lie in one another."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(item, levels - 1) for item in items)
+
+
+def _finite(text: str) -> float:
+    """A number with a point or an exponent, which float64 holds."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text:.40} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

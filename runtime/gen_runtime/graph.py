@@ -7,7 +7,8 @@ from typing import Any
 from gen_runtime.card import Card
 from gen_runtime.errors import FileError, GenRuntimeError, PortError
 from gen_runtime.inputs import Array, check_inputs, fits, free_axes, shape_text
-from gen_runtime.session import Device, Session, UsedDevice, first_line, open_session
+from gen_runtime.ports import Port
+from gen_runtime.session import Device, Session, UsedDevice, first_line, open_bytes, open_session
 
 _ONNX_NAMES = {"float32": "float", "float64": "double"}
 
@@ -103,7 +104,21 @@ def open_graph(path: Path, device: Device, threads: int | None) -> Graph:
         FileError: The file is missing, broken, or not one of ours.
         DeviceError: The device is not there.
     """
-    session, used = open_session(path, device, threads)
+    return _opened(path, *open_session(path, device, threads))
+
+
+def open_model(model: bytes, path: Path) -> Graph:
+    """Opens a model in memory, read from the file `path`, on the CPU.
+
+    Raises:
+        FileError: The model is broken, or not one of ours.
+        DeviceError: ONNX Runtime is missing.
+    """
+    return _opened(path, open_bytes(model, path, None), "cpu")
+
+
+def _opened(path: Path, session: Session, used: UsedDevice) -> Graph:
+    """The graph of a session, whose card must fit it."""
     try:
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError as error:
@@ -127,3 +142,38 @@ def _check_ports(path: Path, card: Card, session: Session) -> None:
         expected = {port.name: f"tensor({_ONNX_NAMES.get(port.dtype, port.dtype)})" for port in ports}
         if expected != found:
             raise FileError(f"{path}: its card declares the {what} {expected}, its graph has {found}")
+    _check_shapes(path, card, session)
+
+
+def _check_shapes(path: Path, card: Card, session: Session) -> None:
+    """Refuses a file whose card declares other shapes than its graph: whoever makes an input believes the card.
+
+    Of an output the graph may know less, behind a Loop or an If, or more.
+    """
+    inputs = {value.name: value.shape for value in (*session.get_inputs(), *session.get_overridable_initializers())}
+    outputs = {value.name: value.shape for value in session.get_outputs()}
+    wrong = [(port, inputs[port.name]) for port in card.inputs if not _same_sizes(port, inputs[port.name])]
+    wrong += [(port, outputs[port.name]) for port in card.outputs if _contradicts(port, outputs[port.name])]
+    for port, shape in wrong:
+        found = f"[{', '.join(map(str, shape))}]"
+        raise FileError(
+            f"{path}: its card declares {port.name} with the shape {shape_text(port, {})}, its graph {found}"
+        )
+
+
+def _same_sizes(port: Port, shape: list[int | str | None]) -> bool:
+    """Whether a shape has the port's sizes, and free axes where it has some."""
+    return [_size(axis) for axis in port.shape] == [_size(axis) for axis in shape]
+
+
+def _contradicts(port: Port, shape: list[int | str | None]) -> bool:
+    """Whether a shape has another rank or size than the port; an empty one is also that of an unknown rank."""
+    if len(shape) != len(port.shape):
+        return shape != []
+    pairs = [(_size(said), _size(known)) for said, known in zip(port.shape, shape, strict=True)]
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _size(axis: int | str | None) -> int | None:
+    """The size of an axis; None where it is free."""
+    return axis if isinstance(axis, int) else None

@@ -1,6 +1,6 @@
 """Ports: the named, typed, bounded inputs and outputs of one ONNX graph."""
 
-import math
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,7 +44,9 @@ class Port:
             raise ValueError(f"port {self.name}: shape must hold sizes and names, found {list(self.shape)}")
         for field in ("minimum", "maximum", "default"):
             if not _is_bound(getattr(self, field)):
-                raise ValueError(f"port {self.name}: {field} must be a finite number, found {getattr(self, field)!r}")
+                raise ValueError(
+                    f"port {self.name}: {field} must be a finite number, found {getattr(self, field)!r:.40}"
+                )
         if not (isinstance(self.description, str) and isinstance(self.optional, bool)):
             raise ValueError(f"port {self.name}: description must be text and optional true or false")
 
@@ -68,7 +70,7 @@ def _is_axis(axis: object) -> bool:
 
 
 def _is_bound(value: object) -> bool:
-    """Whether it is None or a finite number."""
+    """Whether it is None or a number that float64 holds."""
     if value is None:
         return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

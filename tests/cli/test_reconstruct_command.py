@@ -1,7 +1,11 @@
 """The command `reconstruct`, on exported families."""
 
+import json
+
 import numpy as np
+import onnx
 import pytest
+from onnx import parser
 from PIL import Image
 
 from gen_runtime import load
@@ -75,7 +79,14 @@ def test_block_masks_hide_every_so_many_patches(call, exported, photos, tmp_path
         ("mae", ("--mask-ratio", 1.5), "--mask-ratio: expected a number from 0 to 1, found 1.5"),
         ("mae", ("--mask-ratio", "nan"), "--mask-ratio: expected a number from 0 to 1, found nan"),
         ("mae", ("--mask-ratio", 0.5, "--mask-period", 2), "--mask-period: expected it without --mask-ratio"),
-        ("vae", ("--mask-ratio", 0.5), "expected a model that takes a mask, found vae"),
+        ("mae", ("--mask-period", 10**24), f"--mask-period: expected int64, found {10**24}"),
+        ("mae", ("--mask-period", 2, "--mask-offset", 2**63), f"--mask-offset: expected int64, found {2**63}"),
+        ("mae", ("--seed", 10**20 - 1), f"--seed: expected int64, found {10**20 - 1}"),
+        ("mae", ("--mask-offset", 3), "--mask-offset: expected it with --mask-period, found it alone"),
+        ("mae", ("--seed", 9, "--mask-period", 2), "--mask-period: expected it without --seed, found both"),
+        ("vae", ("--mask-ratio", 0.5), "expected a model that takes a mask, found vae: leave --mask-ratio out"),
+        ("vae", ("--seed", 3), "expected a model that takes a mask, found vae: leave --seed out"),
+        ("vae", ("--seed", 3, "--mask-ratio", 1), "found vae: leave --mask-ratio, --seed out"),
         ("gan", (), "no graph 'reconstruct'"),
     ],
 )
@@ -88,6 +99,58 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(
     assert message in err
     assert err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+FLAT = """
+<ir_version: 10, opset_import: ["": 18]>
+g (float[batch, 1, 8, 8] image, bool[batch, 2, 2] mask) => (float[batch, 1, 8, 8] reconstruction)
+{ reconstruction = Neg(image) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change", "message"),
+    [
+        (
+            "bool[batch, 2, 2]",
+            "bool[batch, 4]",
+            {"mask": ["batch", 4]},
+            "mask: expected the shape [batch, rows, columns]",
+        ),
+        ("bool[batch, 2, 2]", "bool[n, r, c]", {"mask": ["n", "r", "c"]}, "mask: expected the shape [batch, rows, co"),
+        ("reconstruction", "rebuilt", {}, "expected an output reconstruction, found rebuilt"),
+        (
+            "float[batch, 1, 8, 8] reconstruction)\n{ reconstruction = Neg(image)",
+            "float[batch, 64] reconstruction)\n{ reconstruction = Flatten(image)",
+            {"reconstruction": ["batch", 64]},
+            "reconstruction: expected images of the shape [2, 1, 8, 8], found [2, 64]",
+        ),
+    ],
+    ids=["rank", "names", "output", "output's rank"],
+)
+def test_a_file_with_other_ports_is_refused_by_name(call, photos, tmp_path, old, new, change, message):
+    model = parser.parse_model(FLAT.replace(old, new))
+    shapes = {"image": ["batch", 1, 8, 8], "mask": ["batch", 2, 2], "reconstruction": ["batch", 1, 8, 8]} | change
+    output = model.graph.output[0].name
+    document = {
+        "version": 1,
+        "family": "mae",
+        "graph": "reconstruct",
+        "image": {"height": 8, "width": 8, "channels": 1},
+        "inputs": [
+            {"name": "image", "dtype": "float32", "shape": shapes["image"]},
+            {"name": "mask", "dtype": "bool", "shape": shapes["mask"]},
+        ],
+        "outputs": [{"name": output, "dtype": "float32", "shape": shapes["reconstruction"]}],
+    }
+    onnx.helper.set_model_props(model, {"gen_export": json.dumps(document)})
+    onnx.save(model, tmp_path / "other.onnx")
+
+    code, out, err = call("reconstruct", tmp_path / "other.onnx", *photos)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"gen-export: {tmp_path / 'other.onnx'}: {message}")
+    assert err.count("\n") == 1
 
 
 def test_a_beta_that_is_negative_or_no_number_is_refused(exported):

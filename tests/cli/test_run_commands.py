@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from gen_export.cli import inspect as inspect_module
 from gen_export.cli import run as run_module
 from gen_export.errors import DataError
-from gen_export.verify.stamp import stamp, weights
+from gen_export.verify.files import Files
+from gen_export.verify.stamp import hashes, stamp
 from gen_runtime import DeviceError, FileError, GraphError, Port, PortError, load
 
 
@@ -281,6 +282,28 @@ def test_decode_refuses_codes_of_another_kind(invoke, tiny, tmp_path, codes):
         invoke("decode", tiny, "codes.npy")
 
 
+def test_decode_refuses_a_file_whose_output_is_no_image(invoke, tmp_path):
+    source = '<ir_version: 10, opset_import: ["": 18]> g (float[batch, 2] z) => (float[batch, 2] out) {out = Neg(z)}'
+    outputs = [files.port("out", "float32", ["batch", 2])]
+    path = files.write(tmp_path / "flat.onnx", source, files.card("decode", outputs=outputs))
+    np.save(tmp_path / "codes.npy", np.zeros((3, 2), np.float32))
+
+    with pytest.raises(
+        FileError, match=r"flat\.onnx: out: expected images of the shape \[3, 1, 4, 5\], found \[3, 2\]"
+    ):
+        invoke("decode", path, "codes.npy")
+
+
+def test_inspect_refuses_a_card_of_very_deep_objects_in_one_line(invoke, tmp_path):
+    config = {}
+    for _ in range(300):
+        config = {"more": config}
+    path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample", config=config))
+
+    with pytest.raises(FileError, match=r"a\.onnx: expected a card at most 32 levels deep, found a deeper one"):
+        invoke("inspect", path)
+
+
 def test_inspect_shows_ports_parts_and_measurements(invoke, tiny):
     output = invoke("inspect", tiny)
 
@@ -310,11 +333,11 @@ def test_inspect_tells_what_was_verified_and_whether_the_files_are_still_those(i
     assert "verified" not in invoke("inspect", path)
 
     fact = {"kind": "exact", "verdict": "passed", "error": 0, "bound": 0}
-    stamp(path, {"one": fact, "two": fact}, weights(path))
-    assert "2 facts, fits these weights" in invoke("inspect", path)
+    stamp(path, {"one": fact, "two": fact}, hashes(Files(path)))
+    assert "2 facts passed, fits these files" in invoke("inspect", path)
 
-    stamp(path, {"one": fact, "two": fact | {"verdict": "failed"}}, weights(path))
-    assert "1 facts, 1 failed, fits these weights" in invoke("inspect", path)
+    stamp(path, {"one": fact, "two": fact | {"verdict": "skipped"}}, hashes(Files(path)))
+    assert "1 facts passed, 1 skipped, fits these files" in invoke("inspect", path)
 
     (tmp_path / "tiny.encode.onnx").write_bytes((tmp_path / "tiny.decode.onnx").read_bytes())
     output = " ".join(invoke("inspect", path).split())
@@ -323,10 +346,10 @@ def test_inspect_tells_what_was_verified_and_whether_the_files_are_still_those(i
 
 def test_inspect_shows_a_hostile_stamp_as_plain_text(invoke, tmp_path):
     path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample"))
-    hostile = {"weights": weights(path), "passed": "\x1b[31m", "failed": [{}]}
+    hostile = {"files": hashes(Files(path)), "passed": "\x1b[31m", "skipped": [{}]}
     path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample", verified=hostile))
 
-    assert "?[31m facts, [{}] failed, fits these weights" in invoke("inspect", path)
+    assert "?[31m facts passed, [{}] skipped, fits these files" in invoke("inspect", path)
 
 
 def test_inspect_gives_the_raw_document(invoke, tiny):

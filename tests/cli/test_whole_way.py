@@ -53,4 +53,4 @@ def test_a_family_trains_exports_runs_and_verifies(call, dots, tmp_path, name):
 
     code, out, _ = call("verify", "run", "--stamp")
     assert code == 0, out
-    assert "fits these weights" in call("inspect", file)[1]
+    assert "fits these files" in call("inspect", file)[1]

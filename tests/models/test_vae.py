@@ -1,6 +1,7 @@
 """The VAE: its loss is the spec's, its sampler its decoder, its bounds what theory says of them."""
 
 import math
+import re
 
 import numpy as np
 import onnx_ir as ir
@@ -8,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+from gen_export.errors import ConfigError
 from gen_export.models.vae import VAE
 from gen_export.spec import vae as spec
 from gen_export.spec.objectives import mse
@@ -85,6 +87,23 @@ def test_the_variance_of_the_bounds_is_by_default_the_one_beta_stands_for(build_
     port = build_family("vae", beta=beta).graph("bound").inputs[2]
 
     assert (port.name, port.default, port.optional) == ("variance", variance, True)
+
+
+@pytest.mark.parametrize("beta", [1e-30, 1e-8, 0.005, 1e30])
+def test_the_bound_takes_its_own_default_variance(build_family, beta):
+    """Also as the float32 number that the file holds."""
+    port = build_family("vae", beta=beta).graph("bound").inputs[2]
+
+    assert 0.0 < port.minimum <= 1e-6
+    assert port.minimum <= np.float32(port.default).item() < np.inf
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1e-31, 1e31, 1e39, float("inf"), float("nan")])
+def test_a_beta_beyond_float32_is_refused(build_family, beta):
+    with pytest.raises(
+        ConfigError, match=f"^beta: expected 0 or a number from 1e-30 to 1e30, found {re.escape(repr(beta))}$"
+    ):
+        build_family("vae", beta=beta)
 
 
 def test_the_loss_is_a_multiple_of_the_negative_elbo_with_the_variance_that_beta_stands_for(build_family):

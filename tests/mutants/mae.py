@@ -55,6 +55,21 @@ def no_mask_token(model: onnx.ModelProto) -> None:
     bypass("Where", output=node.output[0], operand=2)(model)
 
 
+def nothing_of_all(model: onnx.ModelProto) -> None:
+    """The loss is 0 / 0 where every patch is hidden, as a mean over what is visible would be."""
+    loss = find(model, "Div", output="loss")
+    loss.output[0] = "mean"
+    make = onnx.helper.make_node
+    shown = [
+        make("Not", ["mask"], ["shown"]),
+        make("Cast", ["shown"], ["ones"], to=onnx.TensorProto.FLOAT),
+        make("ReduceMax", ["ones"], ["some"], keepdims=0),
+        make("Mul", ["mean", "some"], ["kept"]),
+        make("Div", ["kept", "some"], ["loss"]),
+    ]
+    model.graph.node.extend(shown)
+
+
 MUTANTS = [
     Mutant("visible and hidden exchanged", FAMILY, "reconstruct", swap_choice),
     Mutant("a prediction that is not clipped", FAMILY, "reconstruct", without_clip),
@@ -77,6 +92,7 @@ MUTANTS = [
     Mutant("a sum over the hidden pixels", FAMILY, "objective", bypass("Div", output="div_3")),
     Mutant("a sum over the images", FAMILY, "objective", bypass("Div", output="loss")),
     Mutant("the largest image's loss", FAMILY, "objective", retype("ReduceSum", "ReduceMax", at=-1)),
+    Mutant("no number for a loss of images wholly hidden", FAMILY, "objective", nothing_of_all),
     Mutant("the loss without its square", FAMILY, "objective", bypass("Mul", at=-1)),
     Mutant("the loss of visible pixels too", FAMILY, "objective", bypass("Mul", at=-2, operand=1)),
     Mutant("queries not divided by the root of their size", FAMILY, "encode", bypass("Div", output="div")),

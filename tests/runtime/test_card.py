@@ -31,7 +31,7 @@ def test_the_card_says_what_the_document_says(document):
 
 def test_the_card_names_the_values_on_the_way_and_what_was_checked(document):
     inner = {"name": "h", "dtype": "float32", "shape": ["batch", 8]}
-    verified = {"weights": {"sample": "0" * 64}, "facts": {}, "passed": 0, "failed": 0, "tool": "0.1.0"}
+    verified = {"files": {"sample": "0" * 64}, "facts": {}, "passed": 0, "skipped": 0, "tool": "0.1.0"}
 
     card = parse(document | {"inner": [inner], "verified": verified})
 
@@ -76,6 +76,8 @@ def test_a_missing_field_is_named(document, field):
         {"inputs": ["seed"]},
         {"inputs": [{"name": "x", "dtype": "float32", "shape": 3}]},
         {"inputs": [{"name": "x", "dtype": "float32", "shape": [], "colour": "red"}]},
+        {"inputs": [{"name": "x", "dtype": "float32", "shape": [], "maximum": 10**400}]},
+        {"inputs": [{"name": "x", "dtype": "float32", "shape": [], "default": -(10**400)}]},
         {"inner": {"h": 1}},
         {"inner": ["h"]},
         {"verified": "yes"},
@@ -98,7 +100,7 @@ def test_a_part_is_a_plain_name_and_never_a_path(document, part):
         parse(document | {"parts": [part]})
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"a": NaN}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", '{"a": NaN}', '{"a": 1e999}', "[" * 100_000])
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(FileError, match=r"a\.onnx: its card is not JSON: "):
         Card.parse(text, "a.onnx")
@@ -113,6 +115,39 @@ def test_a_document_without_a_version_is_refused(text):
 def test_a_newer_version_is_refused_with_what_to_do(document):
     with pytest.raises(FileError, match="version 2, this package reads up to 1: upgrade it"):
         parse(document | {"version": 2})
+
+
+def nested(levels):
+    """Objects and lists in one another, this many."""
+    value = 1
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return {"net": value}
+
+
+def test_a_very_deep_document_is_refused(document):
+    assert parse(document | {"config": nested(30)}).config == nested(30)
+
+    for levels in (31, 300):
+        with pytest.raises(FileError, match=r"^a\.onnx: expected a card at most 32 levels deep, found a deeper one$"):
+            parse(document | {"config": nested(levels)})
+
+
+@pytest.mark.parametrize("name", ["image", "x", "x0"])
+def test_an_image_port_has_the_size_of_the_images(document, name):
+    def with_port(*shape):
+        return document | {"inputs": [{"name": name, "dtype": "float32", "shape": list(shape)}]}
+
+    assert parse(with_port("batch", 1, 4, 5)).inputs[0].name == name
+    with pytest.raises(FileError, match=rf"port {name}: expected images of \[1, 4, 5\], found \[1, 4, 9\]"):
+        parse(with_port("batch", 1, 4, 9))
+
+
+def test_a_sampler_draws_images_of_the_size_that_the_card_says(document):
+    image = {"height": 10**5, "width": 10**5, "channels": 1}
+
+    with pytest.raises(FileError, match=r"port images: expected images of \[100000, 100000, 1\], found \[4, 5, 1\]"):
+        parse(document | {"image": image})
 
 
 def test_a_very_long_document_is_not_even_parsed():

@@ -181,6 +181,35 @@ def test_a_card_that_contradicts_its_graph_is_refused(files, tmp_path, field, ch
         load(path, device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("graph", "field", "shape", "complaint"),
+    [
+        ("decode", "inputs", ["batch", 700_000_000], r"z with the shape \[batch, 700000000\], its graph \[batch, 2\]"),
+        ("decode", "inputs", ["batch", "width"], r"z with the shape \[batch, width\], its graph \[batch, 2\]"),
+        ("decode", "inputs", [9, 2], r"z with the shape \[9, 2\], its graph \[batch, 2\]"),
+        ("decode", "inputs", ["batch"], r"z with the shape \[batch\], its graph \[batch, 2\]"),
+        ("sample", "inputs", [1], r"seed with the shape \[1\], its graph \[\]"),
+        ("encode", "outputs", ["batch", 3], r"mu with the shape \[batch, 3\], its graph \[batch, 2\]"),
+        ("encode", "outputs", ["batch", 2, 1], r"mu with the shape \[batch, 2, 1\], its graph \[batch, 2\]"),
+    ],
+)
+def test_a_card_with_other_shapes_than_its_graph_is_refused(files, tmp_path, graph, field, shape, complaint):
+    document = files.card(graph)
+    document[field][0]["shape"] = shape
+    path = files.write(tmp_path / "a.onnx", files.text(graph), document)
+
+    with pytest.raises(FileError, match=rf"a\.onnx: its card declares {complaint}"):
+        load(path, device="cpu")
+
+
+@pytest.mark.parametrize("declared", ["float[batch, 2]", "float[rows, 2]", "float[a, b]"])
+def test_a_graph_may_know_less_of_an_output_than_its_card(files, tmp_path, declared):
+    source = files.text("encode").replace("float[batch, 2] logvar", f"{declared} logvar")
+    path = files.write(tmp_path / "a.onnx", source, files.card("encode"))
+
+    assert load(path, device="cpu").encode(np.zeros((3, 1, 4, 5), np.float32))["logvar"].shape == (3, 2)
+
+
 def test_an_onnx_version_that_is_too_new_is_told_without_source_lines(files, tmp_path, tiny):
     path = files.write(tmp_path / "a.onnx", files.text("sample"), files.card("sample"))
     path.write_bytes(path.read_bytes().replace(b"\x08\x0a", b"\x08\x7f", 1))

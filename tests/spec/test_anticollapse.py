@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,7 +7,6 @@ from gen_export.spec.anticollapse import (
     coordinate_spread,
     graph_alignment_energy,
     graph_ssl_objective,
-    is_collapsed,
     variance_floor_guard,
 )
 from gen_export.spec.self_supervised import PredictiveViewContract, predictive_loss
@@ -46,7 +44,6 @@ def test_a_collapsed_representation_pays_the_floor_of_every_coordinate(seed: int
     """  # noqa: D205
     z, edges = np.tile(np.random.default_rng(seed).standard_normal(d), (n, 1)), graph(seed, n)
 
-    assert is_collapsed(z)
     assert graph_alignment_energy(z, edges) == 0.0
     np.testing.assert_array_equal(coordinate_spread(z), np.zeros(d))
     guard = variance_floor_guard(z, floor)
@@ -63,16 +60,6 @@ def test_the_guard_is_the_hinge_of_the_spread(seed: int, n: int, d: int, floor: 
     assert variance_floor_guard(z, floor) == pytest.approx(expected, rel=1e-13)
     assert variance_floor_guard(z, 0.0) == 0.0
     assert graph_ssl_objective(z, edges, floor) == graph_alignment_energy(z, edges) + variance_floor_guard(z, floor)
-
-
-def test_one_row_apart_is_no_collapse() -> None:
-    z = np.ones((3, 2))
-    apart = z.copy()
-    apart[2, 1] = np.nextafter(1.0, 2.0)
-
-    for array in (lambda x: x, torch.from_numpy):
-        assert is_collapsed(array(z)) is True
-        assert is_collapsed(array(apart)) is False
 
 
 @given(st.lists(st.lists(st.integers(-20, 20), min_size=3, max_size=3), min_size=1, max_size=6))

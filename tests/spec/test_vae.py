@@ -18,7 +18,6 @@ from gen_export.spec.vae import (
     log_importance_weights,
     negative_elbo,
     reparameterize,
-    variance_of_scale,
 )
 
 ULP = np.finfo(np.float64).eps
@@ -147,11 +146,6 @@ def test_reparameterized_noise_has_the_posterior_as_its_law() -> None:
         # Teeth: the usual slip, logvar for the scale's logarithm, is another law wherever logvar is not 0.
         wrong = stats.kstest(mu[i] + np.exp(logvar[i]) * eps[i], stats.norm(mu[i], scale).cdf).pvalue
         assert (wrong < 1e-9) == (logvar[i] != 0.0)
-
-
-def test_the_variance_of_a_scale_is_its_square() -> None:
-    """`varianceOfScale`, for a scale of either sign and for the point mass."""
-    np.testing.assert_array_equal(variance_of_scale(np.array([-3.0, 0.0, 0.5])), [9.0, 0.0, 0.25])
 
 
 @given(seeds, st.floats(0.01, 100))

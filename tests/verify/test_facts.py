@@ -1,12 +1,16 @@
 """The register of facts against the reference's own list of names, and the document that lists them."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gen_export.errors import NothingToCheckError
 from gen_export.models import FAMILIES
 from gen_export.verify.document import facts_document
-from gen_export.verify.fact import FACTS, Finding, fact, same_bits
+from gen_export.verify.fact import FACTS, Finding, all_same_bits, fact, same_bits, worst_of
 from gen_export.verify.report import of_mathematics
 
 NAMES = Path(__file__).with_name("reference_names.txt")
@@ -60,9 +64,47 @@ def test_a_finding_passes_within_its_bound_and_never_by_not_being_a_number(error
     assert Finding(error, 0.0, 1).passed is passed
 
 
-def test_the_same_bits_are_of_one_type_and_shape_and_tell_the_zeros_apart():
-    import numpy as np
+def test_a_finding_of_nothing_does_not_pass():
+    assert not Finding(0.0, 0.0, 0).passed
 
+
+@pytest.mark.parametrize("nan", range(3))
+def test_a_finding_that_is_no_number_is_the_worst_wherever_it_stands(nan):
+    findings = [Finding(0.5, 1.0, 2), Finding(-1.0, 0.0, 3), Finding(2.0, 4.0, 4)]
+    findings[nan] = Finding(math.nan, 1.0, 5)
+
+    assert not worst_of(findings).passed
+
+
+def test_the_worst_finding_is_the_one_furthest_beyond_its_own_bound():
+    wide, narrow, exact = Finding(2.0, 4.0, 1), Finding(0.03, 0.02, 1), Finding(1e-9, 0.0, 1)
+
+    assert worst_of([wide, narrow]) == replace(narrow, cases=2)
+    assert worst_of([wide, exact]) == replace(exact, cases=2)
+    assert worst_of(iter([wide, replace(exact, error=0.0)])) == replace(wide, cases=2)
+
+
+def test_pairs_of_arrays_are_the_same_bits_together():
+    zero, one = np.zeros(2), np.ones(2)
+
+    assert all_same_bits([(zero, zero), (one, one)]) == Finding(0.0, 0.0, 2)
+    assert all_same_bits([(zero, zero), (one, zero)]).error == 2
+    assert not all_same_bits([(zero, zero), (one, one[:1])]).passed
+    assert not all_same_bits([]).passed
+
+
+def test_a_fact_without_inputs_that_meet_its_hypotheses_is_skipped_with_the_reason(monkeypatch):
+    def check():
+        raise NothingToCheckError("expected a latent, found none")
+
+    name = next(name for name, known in FACTS.items() if not known.families)
+    monkeypatch.setitem(FACTS, name, replace(FACTS[name], check=check))
+    (outcome,) = of_mathematics(lambda known: known.name == name)
+
+    assert (outcome.verdict, outcome.reason) == ("skipped", "expected a latent, found none")
+
+
+def test_the_same_bits_are_of_one_type_and_shape_and_tell_the_zeros_apart():
     one, other = np.array([0.0, 1.0]), np.array([-0.0, 1.0])
 
     assert same_bits(one, one, 1).passed

@@ -124,6 +124,22 @@ WRONG = [
     ("predictiveLoss_eq_viewGraphEnergy_from_anchor", anticollapse, "squared_l2", distance_and_one),
 ]
 
+ZERO = {
+    "maskedLoss_nil": "masked_loss",
+    "maskedLoss_eq_zero_of_all_zero": "masked_loss",
+    "maeLoss_nil": "mae_loss",
+    "maeLoss_eq_zero_of_patch_losses_zero": "mae_loss",
+    "jepaLoss_nil": "jepa_loss",
+    "barlow_guard_identity_value_zero": "redundancy_reduction_objective",
+    "varianceFloorPenalty_zero": "variance_floor_penalty",
+    "varianceTerm_nil": "variance_term",
+    "vicregObjective_zero": "vicreg_objective",
+    "diagonalRedundancyPenalty_one": "diagonal_redundancy_penalty",
+    "offDiagonalRedundancyPenalty_zero": "off_diagonal_redundancy_penalty",
+    "redundancyReductionObjective_identity": "redundancy_reduction_objective",
+}
+"""The formula that each of these facts says is 0."""
+
 
 @pytest.fixture
 def checked(monkeypatch):
@@ -142,6 +158,13 @@ def checked(monkeypatch):
 def test_a_fact_rejects_a_wrong_formula(monkeypatch, checked, name, module, attribute, wrong):
     assert checked(name)
     monkeypatch.setattr(module, attribute, wrong)
+
+    assert not checked(name)
+
+
+@pytest.mark.parametrize(("name", "attribute"), ZERO.items())
+def test_what_is_zero_is_not_below_zero_either(monkeypatch, checked, name, attribute):
+    monkeypatch.setattr(spec, attribute, lambda *given: -1)
 
     assert not checked(name)
 

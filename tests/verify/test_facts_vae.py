@@ -1,7 +1,7 @@
 """The mathematics of sections 2 and 3: each fact holds, and rejects a wrong formula in the place of the right one."""
 
-import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,16 +124,82 @@ def test_a_check_that_lacks_its_package_is_skipped_with_the_command_that_install
         FACTS[name].check()
 
 
-@pytest.mark.parametrize(
-    ("samples", "passed"),
-    [
-        (lambda rng: rng.standard_normal((400, 3)), True),
-        (lambda rng: rng.normal(0, (1, 1, 2), (400, 3)), False),
-        (lambda rng: rng.normal((0, 0.7, 0), 1, (400, 3)), False),
-        (lambda rng: rng.uniform(-math.sqrt(3), math.sqrt(3), (40_000, 1)), False),
-        (lambda rng: np.full((400, 1), np.nan), False),
-    ],
-    ids=["normal", "scaled", "shifted", "uniform", "nan"],
+class Latents:
+    """In the place of a VAE's files: an objective that gives latents of any kind.
+
+    Args:
+        size: Height and width of its images.
+        count: Latents.
+        latent: z of mu, logvar and eps, (B, n) each.
+    """
+
+    def __init__(self, size, count, latent):
+        self.card = SimpleNamespace(image=SimpleNamespace(height=size, width=size, channels=3))
+        self.count, self.latent, self.largest = count, latent, 0
+
+    def inputs(self, graph, batch, purpose):
+        return {"image": None, "eps": np.zeros((batch, self.count), np.float32)}
+
+    def run(self, graph, inputs, inner, put):
+        self.largest = max(self.largest, len(inputs["eps"]))
+        return {"z": np.float32(self.latent(put["mu"], put["logvar"], inputs["eps"]))}
+
+
+ONE, ALL = (
+    LATENT(f"VAE.{law}") for law in ("scalar_reparameterization_law", "diagonal_reparameterization_coordinate_law")
 )
-def test_the_test_of_a_normal_law_tells_it_from_others(samples, passed):
-    assert vae_latents.kolmogorov(samples(np.random.default_rng(0))).passed is passed
+LAWS = [ONE, ALL]
+SHAPES = [(8, 1), (8, 6), (256, 6), (256, 300)]
+
+
+@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize(("size", "count"), SHAPES)
+def test_the_law_of_the_latents_is_told_from_others_for_any_size_in_bounded_batches(name, size, count):
+    files = Latents(size, count, right.reparameterize)
+    finding = FACTS[name].check(files)
+
+    assert finding.passed
+    assert finding.bound <= 0.06
+    assert files.largest * size**2 * 3 <= vae_latents.PIXELS
+
+
+@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize(
+    "latent",
+    [
+        lambda mu, logvar, eps: mu,
+        lambda mu, logvar, eps: mu + np.exp(logvar) * eps,
+        lambda mu, logvar, eps: mu + 1.001 * np.exp(logvar / 2) * eps,
+        lambda mu, logvar, eps: right.reparameterize(mu, logvar, eps) + np.float32(np.nan),
+    ],
+    ids=["point mass", "variance", "one in a thousand", "nan"],
+)
+def test_latents_of_another_law_are_rejected_for_large_images_too(name, latent):
+    assert not FACTS[name].check(Latents(256, 6, latent)).passed
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_latents_of_noise_of_another_law_are_rejected(monkeypatch, name):
+    """Uniform numbers of variance 1."""
+    rng = np.random.default_rng(0)
+    uniform = lambda seed, index, draw, shape: rng.uniform(-(3**0.5), 3**0.5, (len(index), *shape))  # noqa: E731
+    monkeypatch.setattr(vae_latents, "sample_normals", uniform)
+
+    finding = FACTS[name].check(Latents(8, 6, right.reparameterize))
+    assert finding.error > finding.bound
+
+
+@pytest.mark.parametrize("other", [1, 2, 5])
+def test_a_latent_that_is_rounded_as_the_noise_of_another_says_is_rejected(other):
+    """Up or down by its sign: less than any test of a law or of rounding tells."""
+
+    def mixed(mu, logvar, eps):
+        exact = right.reparameterize(*(value.astype(np.float64) for value in (mu, logvar, eps)))
+        z, side = exact.astype(np.float32), np.copysign(np.float32(1), np.roll(eps, other, axis=1))
+        return np.where((z - exact) * side < 0, np.nextafter(z, side * np.float32(np.inf)), z)
+
+    files = Latents(8, 6, mixed)
+
+    assert FACTS[ALL].check(files).note == "a coordinate depends on another's noise"
+    assert not FACTS[ALL].check(files).passed
+    assert FACTS[ONE].check(files).passed

@@ -69,6 +69,40 @@ def test_a_latent_that_float64_cannot_decide_has_no_nearest_code():
     assert codes.nearest(np.array([2.0**20, 0.0], np.float32), book[:1]).tolist() == [0]
 
 
+def test_one_code_far_away_leaves_the_others_decided():
+    """Beside a code of 1e20 the doubt of its own distance is huge, that of the others is not."""
+    latent, far = np.array([0.9, 0.9], np.float32), np.array([[1e20, -1e20]], np.float32)
+
+    assert codes.nearest(latent, np.concatenate([BOOK, far])).tolist() == [1, 2]
+    assert codes.nearest(far[0], np.concatenate([BOOK, far])).tolist() == [4]
+
+
+def of_codebook(exported, folder, change):
+    """What comes of the facts of a VQ-VAE with another codebook in all of its files."""
+    right = exported("vqvae")
+    for file in right.parent.glob("*.onnx"):
+        model = onnx.load(file)
+        if b"codebook.codes" in file.read_bytes():
+            edit("codebook.codes", change)(model)
+        onnx.save(model, folder / file.name)
+    return list(of_files(open_files(folder / right.name), lambda known: "vqvae" in known.name.lower()))
+
+
+def with_a_number_that_is_none(book):
+    """NaN in the third code."""
+    book = book.copy()
+    book[2, 1] = np.nan
+    return book
+
+
+def test_a_codebook_with_a_code_that_is_no_number_is_refused_by_the_facts_that_read_it(exported, tmp_path):
+    outcomes = {o.fact.name: o for o in of_codebook(exported, tmp_path, with_a_number_that_is_none)}
+
+    outcome = outcomes[THEOREM + "nearestCode_minimizes_quantization_loss"]
+    assert outcome.verdict == "failed"
+    assert "expected finite codes, found code 2 with a number that is not" in outcome.reason
+
+
 def test_test_latents_hold_codes_and_the_middles_of_neighbours():
     latents = codes.latents(BOOK)
     near_ties = [z for z in latents if len({Fraction(float(squared_l2(z, c))) for c in BOOK}) < len(BOOK) - 1]
@@ -89,6 +123,42 @@ def test_the_last_grid_is_filled_with_the_first_rows():
     assert grids.tolist() == [[[0, 1], [2, 3]], [[4, 0], [1, 2]]]
 
 
+def settings_of(files, monkeypatch, logits):
+    """The cases of the sampler's fact for each setting, where every position has these logits."""
+    grid = int(np.prod(codes.grid(files)))
+
+    def steps(files, batch, choose):
+        for position in range(grid):
+            yield None, choose(np.tile(np.float32(logits), (batch, 1)), position)
+
+    monkeypatch.setattr(prior, "steps", steps)
+    return [prior._sampled(files, temperature, top_k or len(logits)) for temperature, top_k in prior.SETTINGS]
+
+
+def test_a_row_of_codes_is_dropped_for_ties_alone(exported, monkeypatch):
+    """Of eight codes two have a share below what rounding may move: no draw falls on them, and every row is kept."""
+    files = open_files(exported("vqvae"))
+    kept = settings_of(files, monkeypatch, [5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -9.0, -9.0])
+
+    assert [finding.cases for finding in kept] == [prior.BATCH] * len(prior.SETTINGS)
+    assert [finding is None for finding in settings_of(files, monkeypatch, [0.0] * 8)] == [False, True, True, True]
+
+
+def test_a_row_of_codes_with_small_shares_alone_is_dropped(exported, monkeypatch):
+    monkeypatch.setattr(prior, "APART", 0.1)
+
+    assert settings_of(open_files(exported("vqvae")), monkeypatch, [0.0] * 8) == [None] * len(prior.SETTINGS)
+
+
+def test_a_sampler_whose_every_choice_rounding_may_decide_is_skipped(exported, monkeypatch):
+    monkeypatch.setattr(prior, "_told_apart", lambda logits, top_k: np.zeros(len(logits), bool))
+    name = "gen_export.vqvae.sampler_is_its_parts"
+    (outcome,) = of_files(open_files(exported("vqvae")), lambda known: known.name == name)
+
+    assert outcome.verdict == "skipped"
+    assert outcome.reason == "expected a row of codes that rounding does not decide, found none"
+
+
 def test_logits_are_told_apart_where_the_next_one_is_clearly_below():
     logits = np.array([[3.0, 1.0, 2.0], [2.0, 2.0, 1.0]], np.float32)
 
@@ -105,14 +175,7 @@ def duplicate(book):
 
 
 def test_a_model_with_equal_and_almost_equal_codes_is_right(exported, tmp_path):
-    right = exported("vqvae")
-    for file in right.parent.glob("*.onnx"):
-        model = onnx.load(file)
-        if b"codebook.codes" in file.read_bytes():
-            edit("codebook.codes", duplicate)(model)
-        onnx.save(model, tmp_path / file.name)
-
-    outcomes = list(of_files(open_files(tmp_path / right.name), lambda fact: "vqvae" in fact.name.lower()))
+    outcomes = of_codebook(exported, tmp_path, duplicate)
 
     assert [(o.fact.name, o.finding, o.reason) for o in outcomes if o.verdict == "failed"] == []
 

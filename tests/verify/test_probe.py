@@ -15,7 +15,7 @@ from gen_runtime import FileError, PortError
 
 @pytest.fixture
 def probe(walk_path):
-    return Probe(walk_path, threads=1)
+    return Probe(walk_path)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_value_of_another_type_than_declared_is_refused(walk_path, document, x
     walk_path.write_bytes(OnnxFile.read(walk_path).with_metadata("gen_export", json.dumps(wrong)).data)
 
     with pytest.raises(FileError, match=r"walk\.onnx: ONNX Runtime cannot load it: .*type"):
-        Probe(walk_path, threads=1).run({"x": x}, inner=["w"])
+        Probe(walk_path).run({"x": x}, inner=["w"])
 
 
 def test_a_value_of_another_shape_than_declared_is_refused(probe, x):
@@ -110,6 +110,22 @@ def test_a_value_of_another_shape_than_declared_is_refused(probe, x):
         probe.run({"x": x}, put={"h": x[:4]})
     with pytest.raises(PortError, match="walk needs h"):
         probe._spliced(frozenset(), frozenset("h")).check({"x": x})
+
+
+def test_what_is_read_and_what_is_run_are_the_same_bytes(walk_path, x, monkeypatch):
+    """The file changes between the two: it is read once, and what was read is run."""
+    whole, read = walk_path.read_bytes(), OnnxFile.read.__func__
+
+    def read_and_change(cls, path):
+        file = read(cls, path)
+        path.write_bytes(b"changed")
+        return file
+
+    monkeypatch.setattr(OnnxFile, "read", classmethod(read_and_change))
+    probe = Probe(walk_path)
+
+    assert probe.file.data == whole
+    assert list(probe.run({"x": x})) == ["y", "h"]
 
 
 def test_a_file_of_strangers_is_refused(walk_path):
@@ -121,7 +137,7 @@ def test_a_file_of_strangers_is_refused(walk_path):
 
 @pytest.mark.parametrize("family", ["vae", "diffusion"])
 def test_an_exported_objective_goes_on_from_each_of_its_own_inner_values(exported, family):
-    probe = Probe(exported(family).with_name(f"{family}.objective.onnx"), threads=1)
+    probe = Probe(exported(family).with_name(f"{family}.objective.onnx"))
     rng = np.random.default_rng(0)
     shapes = {
         port.name: [2 if isinstance(axis, str) else axis for axis in port.shape] for port in probe.graph.card.inputs
@@ -145,11 +161,12 @@ import sys
 sys.modules.update(dict.fromkeys(("torch", "onnx", "onnx_ir", "onnxscript")))
 import numpy as np
 from pathlib import Path
+from gen_export.verify.files import Files
 from gen_export.verify.probe import Probe
-from gen_export.verify.stamp import stamp_fits, weights
+from gen_export.verify.stamp import hashes, stamp_fits
 path, x = Path(sys.argv[1]), np.ones((1, 3), np.float32)
 assert Probe(path).run({"x": x}, inner=["w"], put={"h": x})["w"].tolist() == [[0.5, 0.5, 0.5]]
-assert stamp_fits(path) is None and list(weights(path)) == ["walk"]
+assert stamp_fits(path) is None and list(hashes(Files(path))) == ["walk"]
 """
 
 

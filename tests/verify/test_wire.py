@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from gen_export.verify.wire import FIXED32, FIXED64, Message, signed, written
+from gen_export.verify.wire import FIXED32, FIXED64, MOST_FIELDS, Message, written
 from gen_runtime import FileError
 
 WORDS = st.integers(0, 2**64 - 1)
@@ -37,7 +37,7 @@ def test_numbers_that_protobuf_writes_are_read(integers, floats):
     tensor = TensorProto(int64_data=integers, float_data=floats, data_location=1)
     read = message(tensor.SerializeToString())
 
-    assert [signed(word) for word in read.integers(7)] == integers
+    assert read.integers(7) == integers
     assert memoryview(b"".join(read.chunks(4))).cast("f").tolist() == floats
     assert read.integer(14) == 1
 
@@ -48,7 +48,9 @@ def test_integers_are_the_same_packed_or_not(others, words):
     loose = b"".join(written(5, word) for word in words)
     around = b"".join(written(number, word) for number, word in others if number != 5)
 
-    assert message(around + loose).integers(5) == message(written(5, row) + around).integers(5) == words
+    for data in (around + loose, written(5, row) + around):
+        assert message(data).words(5).tolist() == words
+        assert message(data).integers(5) == [word - 2**64 if word >= 2**63 else word for word in words]
 
 
 def test_numbers_of_fixed_size_keep_their_bytes():
@@ -95,6 +97,27 @@ def test_what_is_no_message_is_refused_in_one_line(data, complaint):
         message(data).fields  # noqa: B018 - a property that reads
 
     assert str(error.value) == f"a.onnx: no readable ONNX file: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (b"\x01\xff", "it ends inside a number"),
+        (b"\xff" * 10 + b"\x01\x01", "a number is too long"),
+        (b"\xff" * 9, "it ends inside a number"),
+    ],
+)
+def test_numbers_side_by_side_that_do_not_end_are_refused(row, complaint):
+    with pytest.raises(FileError, match=complaint):
+        message(written(5, row)).integers(5)
+
+
+def test_a_message_of_very_many_fields_is_refused_and_one_of_many_is_read():
+    field = written(2**14, 1)
+
+    assert len(message(field * 1000).fields) == 1000
+    with pytest.raises(FileError, match=r"^a\.onnx: no readable ONNX file: a message has more than 1048576 fields$"):
+        message(field * (MOST_FIELDS + 1)).fields  # noqa: B018 - a property that reads
 
 
 def test_a_field_of_another_kind_than_expected_is_refused():

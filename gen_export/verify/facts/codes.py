@@ -1,8 +1,9 @@
 """Test latents for a codebook, and the codes nearest to one: in exact arithmetic wherever float64 cannot tell.
 
 A file ranks the codes c of a latent z by |c|^2 - 2 z.c in float64. Products of float32 numbers are exact there, so
-d of them are summed within (d + 2) 2^-53 (|c|^2 + 2 |z|.|c|) of their sum: codes whose distances differ by less than
-twice that are too close for it, and no fact speaks of them. Equal distances are no such case: either code is nearest.
+d of them are summed within (d + 2) 2^-53 (|c|^2 + 2 |z|.|c|) of their sum: two codes whose distances differ by less
+than that of the one and of the other are too close for it, and no fact speaks of them. Equal distances are no such
+case: either code is nearest.
 """
 
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 from gen_export.spec.vqvae import squared_l2
 from gen_export.verify.facts.agreement import APART
 from gen_export.verify.files import Files, random
+from gen_runtime.errors import FileError
 from gen_runtime.inputs import Array
 
 MOST = 256
@@ -43,10 +45,18 @@ def in_grids(rows: Array, shape: tuple[int, int]) -> Array:
 
 
 def codebook(files: Files) -> Array:
-    """The codes (K, d) that the file `lookup` holds."""
+    """The codes (K, d) that the file `lookup` holds.
+
+    Raises:
+        FileError: A code is not finite.
+    """
     number = count(files)
     rows = files.run("lookup", {"indices": in_grids(np.arange(number), grid(files))})["quantized"]
-    return rows.reshape(-1, rows.shape[-1])[:number]
+    book = rows.reshape(-1, rows.shape[-1])[:number]
+    broken = np.flatnonzero(~np.isfinite(book).all(axis=1))
+    if broken.size:
+        raise FileError(f"{files.path}: expected finite codes, found code {broken[0]} with a number that is not")
+    return book
 
 
 def chosen(files: Files, vectors: Array) -> tuple[Array, Array]:
@@ -85,12 +95,13 @@ def _neighbour(code: Array, codes: Array) -> Array:
 def nearest(latent: Array, codes: Array) -> Array:
     """The indices of the codes nearest to a latent (d,), several where they tie; none where float64 cannot tell."""
     z, c = latent.astype(np.float64), codes.astype(np.float64)
-    doubt = 2.0**-52 * (len(z) + 2) * (z @ z + np.max(np.sum(c * c + 2.0 * np.abs(z * c), axis=-1)))
+    doubts = 2.0**-53 * (len(z) + 2) * (z @ z + np.sum(c * c + 2.0 * np.abs(z * c), axis=-1))
     distances = squared_l2(z, c)
-    candidates = np.flatnonzero(distances <= distances.min() + 2.0 * doubt)
+    candidates = np.flatnonzero(distances - doubts <= np.min(distances + doubts))
     exact = np.array([squared_l2(fractions(latent), fractions(codes[k])) for k in candidates])
-    apart = exact - exact.min()
-    told = all(gap == 0 or gap > Fraction(doubt) for gap in apart)
+    apart, doubts = exact - exact.min(), doubts[candidates]
+    nearest_doubt = doubts[apart == 0].min()
+    told = all(gap == 0 or gap > Fraction(doubt + nearest_doubt) for gap, doubt in zip(apart, doubts, strict=True))
     return candidates[apart == 0] if told else candidates[:0]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from gen_export.spec import anticollapse
 from gen_export.spec import self_supervised as spec
 from gen_export.spec.vqvae import squared_l2
-from gen_export.verify.facts.self_supervised import Case, distance, predict, state
+from gen_export.verify.facts.self_supervised import Case, distance, predict, state, state_zero
 
 _WEIGHTS = (3, 5, 2)
 
@@ -63,7 +63,7 @@ def _guards() -> None:
         lambda c: 1 - spec.vicreg_objective(_WEIGHTS, 0, c.guard + 1, [0] * len(c.target), 0),
         hypotheses="all variances 0, 0 < floor, 0 < weight, some coordinate",
     )
-    state(
+    state_zero(
         "barlow_guard_identity_value_zero",
         "redundancyReductionObjective = 0.",
         lambda c: spec.redundancy_reduction_objective(c.guard, [1] * len(c.target), [0] * len(c.target)),
@@ -79,13 +79,13 @@ def _guards() -> None:
 
 def _variances() -> None:
     penalty, term = spec.variance_floor_penalty, spec.variance_term
-    state(
+    state_zero(
         "varianceFloorPenalty_zero",
         "varianceFloorPenalty floor v = 0.",
         lambda c: penalty(c.guard, c.guard + c.size),
         hypotheses="floor <= v",
     )
-    state("varianceTerm_nil", "varianceTerm floor [] = 0.", lambda c: term(c.guard, []))
+    state_zero("varianceTerm_nil", "varianceTerm floor [] = 0.", lambda c: term(c.guard, []))
     state(
         "varianceTerm_cons",
         "varianceTerm floor (v :: l) = varianceFloorPenalty floor v + varianceTerm floor l.",
@@ -107,7 +107,10 @@ def _variances() -> None:
         lambda c: 1 - term(c.guard + 1, [0] * (c.size + 1)),
         hypotheses="0 < floor, 0 < d",
     )
-    state(
+
+
+def _vicreg_objectives() -> None:
+    state_zero(
         "vicregObjective_zero",
         "vicregObjective = 0.",
         lambda c: spec.vicreg_objective(_WEIGHTS, 0, c.guard, [c.guard + v for v in c.target], 0),
@@ -124,10 +127,10 @@ def _variances() -> None:
 def _correlations() -> None:
     diagonal, other = spec.diagonal_redundancy_penalty, spec.off_diagonal_redundancy_penalty
     objective = spec.redundancy_reduction_objective
-    state("diagonalRedundancyPenalty_one", "diagonalRedundancyPenalty 1 = 0.", lambda _: diagonal(1))
+    state_zero("diagonalRedundancyPenalty_one", "diagonalRedundancyPenalty 1 = 0.", lambda _: diagonal(1))
     state("diagonalRedundancyPenalty_zero_positive", "0 < diagonalRedundancyPenalty 0.", lambda _: 1 - diagonal(0))
-    state("offDiagonalRedundancyPenalty_zero", "offDiagonalRedundancyPenalty 0 = 0.", lambda _: other(0))
-    state(
+    state_zero("offDiagonalRedundancyPenalty_zero", "offDiagonalRedundancyPenalty 0 = 0.", lambda _: other(0))
+    state_zero(
         "redundancyReductionObjective_identity",
         "redundancyReductionObjective of the identity = 0.",
         lambda c: objective(c.size, [1] * len(c.target), [0] * len(c.first)),
@@ -202,5 +205,5 @@ def _floors() -> None:
     )
 
 
-for _register in (_guards, _variances, _correlations, _alignment, _floors):
+for _register in (_guards, _variances, _vicreg_objectives, _correlations, _alignment, _floors):
     _register()

@@ -17,7 +17,6 @@ from gen_export.spec.dynamics import (
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.dynamics import (
     CASES,
-    GUARD,
     SLACK,
     TURNS,
     excess,
@@ -27,6 +26,7 @@ from gen_export.verify.facts.dynamics import (
     transported,
     turning,
 )
+from gen_export.verify.facts.reverse import GUARD
 
 LEVELS = [(np.asarray(t), np.asarray(s)) for t, s in ((0.9, 1.0), (0.437, 0.69), (0.0025, 0.04))]
 GAINS = (0.0, 0.5, 2.0)

@@ -19,6 +19,7 @@ BATCH = 8
 DRAWS = 4096
 FALSE_ALARM = 1e-6
 _NOISING = ("noising",)
+_GIVEN = "the noise that the file is given is drawn from N(0, I)"
 _LAW = "NN.Proofs.Probability.{}".format
 
 Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -128,14 +129,14 @@ def distance_to_normal(values: np.ndarray) -> float:
     return float(max((steps[1:] - below).max(), (below - steps[:-1]).max()))
 
 
-def normality(values: np.ndarray, note: str = "") -> Finding:
-    """Kolmogorov's test of independent standard normal numbers.
+def normality(values: np.ndarray, note: str = "", false_alarm: float = FALSE_ALARM) -> Finding:
+    """Kolmogorov's test of the law of independent standard normal numbers.
 
     The distance exceeds sqrt(log(2 / p) / 2n) with probability at most p (Dvoretzky, Kiefer & Wolfowitz, with the
     constant of Massart, *The Tight Constant in the DKW Inequality*, 1990).
     """
-    critical = math.sqrt(math.log(2.0 / FALSE_ALARM) / (2.0 * values.size))
-    return Finding(distance_to_normal(values), critical, values.size, note, FALSE_ALARM)
+    critical = math.sqrt(math.log(2.0 / false_alarm) / (2.0 * values.size))
+    return Finding(distance_to_normal(values), critical, values.size, note, false_alarm)
 
 
 def _each_image(statistic: Callable[[np.ndarray], np.ndarray], values: np.ndarray, critical: float) -> Finding:
@@ -147,6 +148,7 @@ def _each_image(statistic: Callable[[np.ndarray], np.ndarray], values: np.ndarra
     "NN.MLTheory.Generative.Diffusion.forwardGaussian_isGaussian",
     "statistical",
     "6.5",
+    hypotheses=_GIVEN,
     families=DIFFUSION,
     graphs=_NOISING,
 )
@@ -155,14 +157,28 @@ def forward_law_is_normal(files: Files) -> Finding:
     return normality(standardised(files, "forward normal")[0])
 
 
-@fact(_LAW("isGaussian_forwardKernel"), "statistical", "6.5", families=DIFFUSION, graphs=_NOISING)
+@fact(
+    _LAW("isGaussian_forwardKernel"),
+    "statistical",
+    "6.5",
+    hypotheses=_GIVEN,
+    families=DIFFUSION,
+    graphs=_NOISING,
+)
 def transitions_are_normal(files: Files) -> Finding:
     """Every transition of forwardKernel is Gaussian: of 8 images, (pixel + pixel') / sqrt 2 is normal as well."""
     values = standardised(files, "forward transitions")
     return normality((values[:, 0::2] + values[:, 1::2]) / math.sqrt(2.0))
 
 
-@fact(_LAW("integral_id_forwardKernel"), "statistical", "6.5", families=DIFFUSION, graphs=_NOISING)
+@fact(
+    _LAW("integral_id_forwardKernel"),
+    "statistical",
+    "6.5",
+    hypotheses=_GIVEN,
+    families=DIFFUSION,
+    graphs=_NOISING,
+)
 def drawn_mean_is_the_scaled_image(files: Files) -> Finding:
     """The mean of forwardKernel a b at x is a x: the mean of n standardised numbers is normal of variance 1 / n."""
     values = standardised(files, "forward drawn mean")
@@ -171,7 +187,14 @@ def drawn_mean_is_the_scaled_image(files: Files) -> Finding:
     return _each_image(lambda v: math.sqrt(v.shape[1]) * np.abs(v.mean(axis=1)), values, critical)
 
 
-@fact(_LAW("variance_dual_forwardKernel"), "statistical", "6.5", families=DIFFUSION, graphs=_NOISING)
+@fact(
+    _LAW("variance_dual_forwardKernel"),
+    "statistical",
+    "6.5",
+    hypotheses=_GIVEN,
+    families=DIFFUSION,
+    graphs=_NOISING,
+)
 def drawn_variance_is_b_squared(files: Files) -> Finding:
     """A linear functional L of forwardKernel a b at x has variance b^2 |L|^2: n standardised squares sum to chi^2_n."""
     values = standardised(files, "forward drawn variance")

@@ -1,12 +1,12 @@
 """Facts of ours about a masked autoencoder's files (reference section 8): what its masks hide, and what they leave."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from gen_export.spec.diffusion import clip_to_unit
 from gen_export.spec.masks import BlockMask, hide, masked_mse, merge
-from gen_export.verify.fact import Finding, fact, same_bits
+from gen_export.verify.fact import Finding, all_same_bits, fact, same_bits, worst_of
 from gen_export.verify.facts.agreement import close, close_sum
 from gen_export.verify.files import Files, random
 from gen_runtime.inputs import Array
@@ -52,17 +52,11 @@ def _predictions(image: Array, purpose: str) -> Array:
     return 2.0 * random(purpose).standard_normal(image.shape).astype(np.float32)
 
 
-def _bits(pairs: Iterable[tuple[Array, Array]]) -> Finding:
-    """The finding of arrays that must be the same bits, pair by pair."""
-    findings = [same_bits(found, expected, 1) for found, expected in pairs]
-    return Finding(sum(finding.error for finding in findings), 0.0, len(findings))
-
-
 @fact(_OURS("masked_hides_the_hidden"), "exact", families=_MAE, graphs=("reconstruct", "objective"))
 def masked_is_zero_where_hidden(files: Files) -> Finding:
     """`masked` is 0 at the pixels of hidden patches and the image elsewhere, for random masks, blocks, none and all."""
     cases = _cases(files, "mae masked")
-    return _bits(
+    return all_same_bits(
         (files.run("reconstruct", {"image": x, "mask": m})["masked"], hide(x, pixels)) for x, m, pixels in cases
     )
 
@@ -73,7 +67,7 @@ def reconstruction_keeps_what_is_visible(files: Files) -> Finding:
     cases = [
         (*case, files.run("reconstruct", {"image": case[0], "mask": case[1]})) for case in _cases(files, "mae keep")
     ]
-    return _bits((np.where(pixels, x, run["reconstruction"]), x) for x, _, pixels, run in cases)
+    return all_same_bits((np.where(pixels, x, run["reconstruction"]), x) for x, _, pixels, run in cases)
 
 
 @fact(_OURS("hidden_pixels_are_the_clipped_prediction"), "exact", families=_MAE, graphs=("reconstruct", "objective"))
@@ -82,7 +76,7 @@ def reconstruction_merges_the_clipped_prediction(files: Files) -> Finding:
     cases = [(*case, _predictions(case[0], "mae merge")) for case in _cases(files, "mae merge")]
     runs = [files.run("reconstruct", {"image": x, "mask": m}, put={"prediction": p}) for x, m, _, p in cases]
     expected = [merge(x, clip_to_unit(p), pixels) for x, _, pixels, p in cases]
-    return _bits((run["reconstruction"], right) for run, right in zip(runs, expected, strict=True))
+    return all_same_bits((run["reconstruction"], right) for run, right in zip(runs, expected, strict=True))
 
 
 @fact(_OURS("hidden_pixels_do_not_matter"), "exact", families=_MAE, graphs=("reconstruct", "encode", "objective"))
@@ -95,7 +89,7 @@ def nothing_depends_on_hidden_pixels(files: Files) -> Finding:
         run = files.probe(graph).graph.execute  # below the check that refuses NaN in images
         outputs = [run({"image": merge(image, x, pixels), "mask": mask})[name] for x in (image, *others)]
         found += [(output, outputs[0]) for output in outputs[1:]]
-    return _bits(found)
+    return all_same_bits(found)
 
 
 @fact(_OURS("objective_is_the_mean_over_the_hidden"), "tolerance", families=_MAE, graphs=("objective",))
@@ -106,7 +100,7 @@ def objective_is_masked_mse(files: Files) -> Finding:
         prediction = _predictions(image, "mae objective")
         loss = files.run("objective", {"image": image, "mask": mask}, put={"prediction": prediction})["loss"]
         findings.append(_beside_mean(loss, prediction, image, pixels))
-    return max(findings, key=lambda finding: finding.error / finding.bound)
+    return worst_of(findings)
 
 
 def _beside_mean(loss: Array, prediction: Array, image: Array, pixels: Array) -> Finding:
@@ -141,7 +135,7 @@ def exact_predictions_cost_nothing(files: Files) -> Finding:
 def hidden_patches_have_no_features(files: Files) -> Finding:
     """The rows of `features` of hidden patches are 0, and no others: the class token and visible patches have some."""
     runs = [(m, files.run("encode", {"image": x, "mask": m})["features"]) for x, m, _ in _cases(files, "mae features")]
-    return _bits(((f == 0).all(axis=2), np.pad(m.reshape(len(m), -1), ((0, 0), (1, 0)))) for m, f in runs)
+    return all_same_bits(((f == 0).all(axis=2), np.pad(m.reshape(len(m), -1), ((0, 0), (1, 0)))) for m, f in runs)
 
 
 @fact(_OURS("decoder_ignores_features_of_the_hidden"), "exact", families=_MAE, graphs=("objective",))

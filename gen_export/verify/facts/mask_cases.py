@@ -19,7 +19,7 @@ from gen_export.spec.masks import (
     vector_hidden_mask,
 )
 from gen_export.spec.self_supervised import mae_as_predictive_view, mae_loss, predictive_view_objective
-from gen_export.verify.fact import Finding, same_bits, worst
+from gen_export.verify.fact import Finding, worst
 from gen_export.verify.files import random
 from gen_runtime.inputs import Array
 
@@ -137,12 +137,6 @@ def image_mask(case: Case) -> Array:
 def block_mask(case: Case) -> Array:
     """The masked samples, as `BlockMask.apply` makes them one by one."""
     return np.stack([hide(sample, case.mask.hidden(sample.shape)) for sample in case.x])
-
-
-def bits(pairs: Iterable[tuple[Array, Array]]) -> Finding:
-    """The finding of arrays that must be the same, all together; another shape or type is no number of entries."""
-    findings = [same_bits(found, expected, 1) for found, expected in pairs]
-    return Finding(sum(finding.error for finding in findings), 0.0, len(findings))
 
 
 def zeros(x: Array) -> Array:

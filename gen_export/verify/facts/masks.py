@@ -3,8 +3,8 @@
 import numpy as np
 
 from gen_export.spec.masks import hide, random_hidden, reconstruction_weights
-from gen_export.verify.fact import Finding, fact, worst
-from gen_export.verify.facts.mask_cases import CASES, bits, block_mask, blocks, chosen, objective_gaps, rows, zeros
+from gen_export.verify.fact import Finding, all_same_bits, fact, worst
+from gen_export.verify.facts.mask_cases import CASES, block_mask, blocks, chosen, objective_gaps, rows, zeros
 from gen_export.verify.files import random
 
 _SSL = "NN.API.ssl.{}".format
@@ -19,37 +19,39 @@ _OURS = "gen_export.masks.{}".format
 )
 def block_mask_chooses() -> Finding:
     """An entry of the masked sample is 0 if its block is hidden and the sample's otherwise, at any rank."""
-    return bits((block_mask(case), expected) for case, expected in chosen(blocks()))
+    return all_same_bits((block_mask(case), expected) for case, expected in chosen(blocks()))
 
 
 @fact("BlockMask.hidden_scalar_eq_zero", "exact", "8.2", aliases=(_SSL("blockMask_hidden_scalar_eq_zero"),))
 def block_mask_hides() -> Finding:
     """Hidden entries of a masked sample are 0."""
-    return bits((block_mask(case)[case.hidden], zeros(case.x[case.hidden])) for case in blocks())
+    return all_same_bits((block_mask(case)[case.hidden], zeros(case.x[case.hidden])) for case in blocks())
 
 
 @fact("BlockMask.visible_scalar_eq_input", "exact", "8.2", aliases=(_SSL("blockMask_visible_scalar_eq_input"),))
 def block_mask_keeps() -> Finding:
     """Visible entries of a masked sample are those of the sample."""
-    return bits((block_mask(case)[~case.hidden], case.x[~case.hidden]) for case in blocks())
+    return all_same_bits((block_mask(case)[~case.hidden], case.x[~case.hidden]) for case in blocks())
 
 
 @fact(_SSL("blockMaskBatch_scalarAt"), "exact", "8.2")
 def block_mask_of_a_batch() -> Finding:
     """One mask hides the same entries in every sample of a batch."""
-    return bits((hide(case.x, case.mask.hidden(case.x.shape[1:])), expected) for case, expected in chosen(blocks()))
+    return all_same_bits(
+        (hide(case.x, case.mask.hidden(case.x.shape[1:])), expected) for case, expected in chosen(blocks())
+    )
 
 
 @fact(_SSL("blockMaeSample_input_eq_mask"), "exact", "8.2")
 def block_sample_is_masked() -> Finding:
     """The input of a block MAE sample is the masked batch."""
-    return bits((case.given, expected) for case, expected in chosen(blocks()))
+    return all_same_bits((case.given, expected) for case, expected in chosen(blocks()))
 
 
 @fact(_SSL("blockMaeSample_target_eq_source_prefix"), "exact", "8.2")
 def block_target_is_a_prefix() -> Finding:
     """The target of a block MAE sample is the first entries of the sample itself, hidden or not."""
-    return bits((case.target, rows(case)) for case in blocks())
+    return all_same_bits((case.target, rows(case)) for case in blocks())
 
 
 @fact(
@@ -61,7 +63,7 @@ def block_target_is_a_prefix() -> Finding:
 def block_objective_is_mae_loss() -> Finding:
     """The predictive-view objective of a row is the MAE loss over its hidden reconstruction indices."""
     chosen = [case.mask.hidden_indices(case.x.shape[1:]) for case in blocks()]
-    listed = bits(
+    listed = all_same_bits(
         (found[found < case.width], np.array(case.indices, np.int64))
         for found, case in zip(chosen, blocks(), strict=True)
     )

@@ -1,6 +1,7 @@
 """Facts of the seeded noise and of bytes: known answers, an independent formulation in whole numbers, and laws."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from gen_export.spec.noise import (
     uniforms,
 )
 from gen_export.spec.pixels import from_bytes, to_bytes
-from gen_export.verify.fact import Finding, fact, same_bits, worst
-from gen_export.verify.facts.forward_law import normality
+from gen_export.verify.fact import Finding, fact, same_bits, worst, worst_of
+from gen_export.verify.facts.forward_law import FALSE_ALARM, normality
 from gen_export.verify.files import random
 
 CASES = 500
@@ -122,8 +123,14 @@ def normals_are_of_pairs_of_uniforms() -> Finding:
 
 @fact(_OURS("law"), "statistical")
 def drawn_numbers_are_normal() -> Finding:
-    """The numbers of a seed, over samples and draws, are independent standard normal ones."""
-    return normality(np.stack([sample_normals(7, np.arange(8, dtype=np.uint64), draw, (512,)) for draw in range(8)]))
+    """The numbers of a seed are standard normal, and so are their sums over sqrt 2 in pairs, as of independent ones.
+
+    Pairs are of neighbouring positions, of the two normals of one radius, of neighbouring samples and of draws.
+    """
+    z = np.stack([sample_normals(7, np.arange(8, dtype=np.uint64), draw, (512,)) for draw in range(8)])
+    halves = (z[..., 0::2], z[..., 1::2]), (z[..., :256], z[..., 256:]), (z[:, 0::2], z[:, 1::2]), (z[0::2], z[1::2])
+    laws = [z, *((first + second) / math.sqrt(2.0) for first, second in halves)]
+    return replace(worst_of(normality(law, "", FALSE_ALARM / len(laws)) for law in laws), false_alarm=FALSE_ALARM)
 
 
 @fact(_OURS("reference_normals"), "tolerance")

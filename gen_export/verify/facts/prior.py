@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from gen_export.errors import NothingToCheckError
 from gen_export.spec.categorical import categorical, keep_top, next_code, temper
-from gen_export.verify.fact import Finding, fact, same_bits
+from gen_export.verify.fact import Finding, fact, same_bits, worst_of
 from gen_export.verify.facts import codes
 from gen_export.verify.facts.agreement import APART, close, close_bytes
 from gen_export.verify.files import Files, random
@@ -94,26 +95,34 @@ def cache_changes_at_one_position(files: Files) -> Finding:
 )
 def sampler_steps_draws_and_decodes(files: Files) -> Finding:
     """Images of noise u are decode of the codes that next_code(logits, u, temperature, top_k) takes step by step."""
-    findings = [_sampled(files, temperature, top_k or codes.count(files)) for temperature, top_k in SETTINGS]
-    return max(findings, key=lambda finding: finding.error)
+    tried = [_sampled(files, temperature, top_k or codes.count(files)) for temperature, top_k in SETTINGS]
+    findings = [finding for finding in tried if finding]
+    if not findings:
+        raise NothingToCheckError("expected a row of codes that rounding does not decide, found none")
+    return worst_of(findings)
 
 
-def _sampled(files: Files, temperature: float, top_k: int) -> Finding:
-    """The sampler beside its parts; each u lies amid the numbers that draw its code, so that rounding changes none."""
+def _sampled(files: Files, temperature: float, top_k: int) -> Finding | None:
+    """The sampler beside its parts, None where rounding may decide in every row.
+
+    Each u lies amid the numbers that draw its code, which is one of those whose share is too large for rounding.
+    """
     rng, warmth = random(f"sampler {temperature} {top_k}"), np.float64(np.float32(temperature))
     top_k, noise, sure = min(top_k, codes.count(files)), [], np.ones(BATCH, bool)
 
     def choose(logits: Array, _: int) -> Array:
         law = _law(logits, warmth, top_k)
-        drawn = categorical(np.log(law, where=law > 0, out=np.full(law.shape, -np.inf)), rng.random(BATCH))
+        large = law > 4.0 * APART
+        possible = np.where(large.any(axis=1, keepdims=True), large, law > 0.0)
+        drawn = categorical(np.log(law, where=possible, out=np.full(law.shape, -np.inf)), rng.random(BATCH))
         share = np.take_along_axis(law, drawn[:, None], axis=1)[:, 0]
         noise.append(np.take_along_axis(np.cumsum(law, axis=1), drawn[:, None], axis=1)[:, 0] - share / 2.0)
-        sure[:] &= (share > 4.0 * APART) & _told_apart(logits, 1 if temperature == 0.0 else top_k)
+        sure[:] &= large.any(axis=1) & _told_apart(logits, 1 if temperature == 0.0 else top_k)
         return next_code(logits, noise[-1], warmth, top_k)
 
     drawn = np.stack([code for _, code in steps(files, BATCH, choose)], axis=1)
     if not sure.any():
-        return Finding(0.0, 0.0, 0, "every row has a choice that rounding may decide")
+        return None
     options = {"temperature": np.float32(temperature), "top_k": np.int64(top_k)}
     given = {name: np.asarray(value) for name, value in options.items()}
     images = files.run("sample_from_noise", {"noise": np.stack(noise, axis=1)[sure], **given})["images"]

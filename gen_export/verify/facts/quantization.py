@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from gen_export.errors import NothingToCheckError
 from gen_export.spec.vqvae import nearest_code, squared_l2
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts import codes
@@ -53,6 +54,8 @@ def _not_nearest(files: Files, vectors: Array) -> Finding:
     found = codes.chosen(files, vectors)[0].ravel()[: len(vectors)]
     right = [codes.nearest(vector, book) for vector in vectors]
     told = [(index, set(expected.tolist())) for index, expected in zip(found, right, strict=True) if expected.size]
+    if not told:
+        raise NothingToCheckError(f"expected a latent that float64 decides, found none of {len(right)}")
     note = "" if len(told) == len(right) else f"{len(right) - len(told)} closer to a tie than float64 tells"
     return Finding(float(sum(int(index) not in expected for index, expected in told)), 0.0, len(told), note)
 

@@ -16,7 +16,6 @@ from gen_export.verify.facts.rounding import UNIT, images_apart, in_units
 from gen_export.verify.files import Files, random
 
 SAMPLERS = ("vae", "vqvae", "gan", "diffusion")
-EVERY = (*SAMPLERS, "autoencoder", "mae")
 # Options of a run, each held in its port's range; a sampler takes those that it knows.
 TRIALS = (
     {"steps": 7, "eta": 0.5, "temperature": 1.0, "top_k": 2**31},

@@ -81,6 +81,11 @@ def state(
     fact(f"NN.MLTheory.SelfSupervised.{name}", "exact", "8.1", hypotheses=hypotheses, aliases=aliases)(check)
 
 
+def state_zero(name: str, statement: str, value: Callable[[Case], Any], hypotheses: str = "none") -> None:
+    """Register the fact that a value is 0, neither above it nor below."""
+    state(name, statement, lambda case: abs(value(case)), hypotheses)
+
+
 def _loss(case: Case) -> Callable[[int], int]:
     return lambda i: case.target[i]
 
@@ -121,7 +126,7 @@ def _masks() -> None:
 
 def _masked_losses() -> None:
     masked = spec.masked_loss
-    state("maskedLoss_nil", "maskedLoss [] f = 0.", lambda c: masked([], _loss(c)))
+    state_zero("maskedLoss_nil", "maskedLoss [] f = 0.", lambda c: masked([], _loss(c)))
     state(
         "maskedLoss_cons",
         "maskedLoss (i :: l) f = f i + maskedLoss l f.",
@@ -137,7 +142,7 @@ def _masked_losses() -> None:
         "maskedLoss of the reversed list is that of the list.",
         lambda c: _apart(masked(c.first[::-1], _loss(c)), masked(c.first, _loss(c))),
     )
-    state(
+    state_zero(
         "maskedLoss_eq_zero_of_all_zero",
         "maskedLoss l f = 0.",
         lambda c: masked(c.first, lambda i: 0 if i in c.first else 1),
@@ -146,7 +151,7 @@ def _masked_losses() -> None:
 
 
 def _mae_losses() -> None:
-    state("maeLoss_nil", "maeLoss [] = 0.", lambda c: _mae([], c))
+    state_zero("maeLoss_nil", "maeLoss [] = 0.", lambda c: _mae([], c))
     state(
         "maeLoss_append",
         "maeLoss (l ++ m) = maeLoss l + maeLoss m.",
@@ -157,7 +162,7 @@ def _mae_losses() -> None:
         "maeLoss of the reversed list is that of the list.",
         lambda c: _apart(_mae(c.first[::-1], c), _mae(c.first, c)),
     )
-    state(
+    state_zero(
         "maeLoss_eq_zero_of_patch_losses_zero",
         "maeLoss l = 0.",
         lambda c: spec.mae_loss(c.first, c.target, c.changed, distance),
@@ -228,7 +233,7 @@ def _views_of_mae_and_jepa() -> None:
 
 
 def _jepa_losses() -> None:
-    state("jepaLoss_nil", "jepaLoss [] = 0.", lambda c: _jepa([], c))
+    state_zero("jepaLoss_nil", "jepaLoss [] = 0.", lambda c: _jepa([], c))
     state(
         "jepaLoss_append",
         "jepaLoss (l ++ m) = jepaLoss l + jepaLoss m.",

@@ -4,7 +4,7 @@ import numpy as np
 
 from gen_export.spec.objectives import mse
 from gen_export.verify.fact import Finding
-from gen_export.verify.facts.agreement import APART, SMALL
+from gen_export.verify.facts.agreement import APART, SMALL, root_mean_square
 from gen_export.verify.facts.rounding import UNIT
 from gen_runtime.inputs import Array
 
@@ -22,10 +22,7 @@ def mse_slack(predicted: Array, target: Array) -> float:
     division by 4 more. And the mean of |p + d - t|^2 is within 2 |p - t| |d| + |d|^2 of that of |p - t|^2, in root
     mean squares.
     """
-    gap, size = _rms(predicted.astype(np.float64) - target), _rms(predicted.astype(np.float64))
+    predicted = predicted.astype(np.float64)
+    gap, size = root_mean_square(predicted - target), root_mean_square(predicted)
     moved = APART * max(size, SMALL)
     return (predicted.size + 4) * UNIT * gap**2 + 2 * gap * moved + moved**2
-
-
-def _rms(x: Array) -> float:
-    return float(np.sqrt(np.mean(x * x)))

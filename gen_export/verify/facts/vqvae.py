@@ -6,9 +6,10 @@ are tried on codes, and on numbers from far off.
 
 import numpy as np
 
+from gen_export.errors import NothingToCheckError
 from gen_export.spec.objectives import mse, weighted_three_term
 from gen_export.spec.vqvae import training_gradients, vqvae_loss
-from gen_export.verify.fact import Finding, fact, same_bits, worst
+from gen_export.verify.fact import Finding, fact, same_bits, worst, worst_of
 from gen_export.verify.facts import codes
 from gen_export.verify.facts.agreement import close, close_mean
 from gen_export.verify.files import Files, random
@@ -136,8 +137,7 @@ def terms_are_means_of_squared_distances(files: Files) -> Finding:
     """codebook = commitment = mean over the grid of squaredL2(z_e, z_q) / d, a mean where the theorems have a sum."""
     run = files.run("objective", files.inputs("objective", BATCH, "vqvae terms"), ("encoded", "quantized"))
     squares = (run["encoded"].astype(np.float64) - run["quantized"]) ** 2
-    findings = [close_mean(run[name], squares, BATCH) for name in ("codebook", "commitment")]
-    return max(findings, key=lambda finding: finding.error)
+    return worst_of(close_mean(run[name], squares, BATCH) for name in ("codebook", "commitment"))
 
 
 @fact(_OURS("straight_through_is_the_code"), "exact", families=_VQVAE, graphs=("lookup", "objective"))
@@ -182,7 +182,7 @@ def reconstruct_is_its_parts(files: Files) -> Finding:
         [all(codes.clear(z, book) for z in grid) for grid in run["encoded"].reshape(len(image), -1, book.shape[1])]
     )
     if not kept.any():
-        return Finding(0.0, 0.0, 0, "every image has a latent too near a tie")
+        raise NothingToCheckError(f"expected an image without a latent near a tie, found none of {len(image)}")
     found = files.run("reconstruct", {"image": image[kept]})["reconstruction"]
     return close(found, files.run("decode", {"indices": run["indices"][kept]})["image"], int(kept.sum()))
 
