@@ -50,3 +50,7 @@ class MissingToolError(GenExportError):
 
 class NothingToCheckError(GenExportError):
     """No input of a file meets the hypotheses of a fact."""
+
+
+class NoCertificateError(GenExportError):
+    """No Lipschitz constant can be proven for a value of a file; the message names the node and says why."""

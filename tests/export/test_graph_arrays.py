@@ -106,6 +106,10 @@ def test_arithmetic_of_uint64_is_modulo_two_to_the_64(name: str) -> None:
     check(lambda x: act(x, 0x94D049BB133111EB), lambda x: act(x, np.uint64(0x94D049BB133111EB)), [WORDS])
 
 
+def test_a_whole_number_divided_by_an_array_is_the_floor() -> None:
+    check(lambda x: 1000 // x, lambda x: 1000 // x, [np.array([1, 3, 1001])])
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_function_is_that_of_numpy(name: str, opset: int) -> None:
@@ -119,7 +123,7 @@ def test_every_operator_and_function_is_tried() -> None:
     assert public == {"astype", "permute_dims", *(tried & public)}
     operators = {name.strip("_") for name in vars(GraphArray) if name.startswith("__")}
     named = {"init", "array_namespace", "module", "doc", "dict", "weakref", "firstlineno", "static_attributes"}
-    reverse = {"radd", "rsub", "rmul", "rtruediv"}
+    reverse = {"radd", "rsub", "rmul", "rtruediv", "rfloordiv"}
     assert operators - named == {*ARITHMETIC, *reverse, "floordiv", "xor", "or", "rshift", *COMPARISONS, "getitem"}
 
 
