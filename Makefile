@@ -32,7 +32,7 @@ lint: .venv/ready
 	$(BIN)/pyright
 
 test: lint
-	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
 
 bench: .venv/ready
 	$(BIN)/python bench/cold_start.py $(FILE)

@@ -48,10 +48,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--data", default="sprites")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--solver")
     arguments = parser.parse_args()
+    options = {name: value for name in ("steps", "solver") if (value := getattr(arguments, name)) is not None}
     model, indices = gen_runtime.load(arguments.file), np.arange(COUNT)
     held_out, trained = (open_data(arguments.data, part=part).images(indices) / 255 for part in ("test", "train"))
-    drawn = np.concatenate([model.sample(250, first=first) for first in range(0, COUNT, 250)]) / 255
+    drawn = np.concatenate([model.sample(250, first=first, **options) for first in range(0, COUNT, 250)]) / 255
     for name, images in (("file", drawn), ("training images", trained), ("noise", noise(held_out))):
         whole = distance(images.reshape(len(images), -1), held_out.reshape(len(held_out), -1))
         print(f"{name:16} whole {whole:.4f}   patches {distance(patches(images), patches(held_out)):.4f}")

@@ -1,7 +1,7 @@
 """The command `export`: a checkpoint to checked ONNX files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,12 @@ def export(
         int | None,
         typer.Option(metavar="N", help="Write N fixed steps in a row, for runtimes without loops."),
     ] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="The sampler's default solver, the only one when unrolled: ddim, heun, ...")
+    ] = None,
+    spacing: Annotated[
+        str | None, typer.Option(help="Which noise levels few steps go through: trailing, leading or linspace.")
+    ] = None,
 ) -> None:
     """Write a trained model as ONNX files, each compared with torch before it is kept.
 
@@ -36,14 +42,14 @@ def export(
     record, model = restore_averaged(checkpoint)
     folder = out or locate(checkpoint).parent
     stem = name or (record.family if unroll is None else f"{record.family}-{unroll}-steps")
-    write(model, record, folder, stem, opset, unroll)
+    write(model, record, folder, stem, opset, unroll, solver=solver, spacing=spacing)
 
 
-def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None) -> None:  # noqa: ANN001 - named in heavy modules
+def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None, **sampler: Any) -> None:  # noqa: ANN001 - named in heavy modules
     """Export a model and say what was measured."""
     from gen_export.export.writer import export_family
     from gen_export.training.run import about
 
-    paths = export_family(model, folder, stem, about(record), opset, unroll, say=typer.echo)
+    paths = export_family(model, folder, stem, about(record), opset, unroll, typer.echo, **sampler)
     trial = f"sample {paths[0]} --seed 7" if model.recipe() is not None else f"{model.main} {paths[0]} IMAGE"
     typer.echo(f"{paths[0]}: try  gen-export {trial}")

@@ -84,7 +84,9 @@ def _port_row(port: "Port") -> tuple[str, ...]:
 
 
 def _span(port: "Port") -> str:
-    """The allowed values: `0 to 1`, `at least 1`."""
+    """The allowed values: `0 to 1`, `at least 1`, or their names."""
+    if port.choices:
+        return ", ".join(port.choices)
     if port.minimum is None:
         return "" if port.maximum is None else f"at most {port.maximum:g}"
     return f"at least {port.minimum:g}" if port.maximum is None else f"{port.minimum:g} to {port.maximum:g}"

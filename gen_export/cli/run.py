@@ -92,6 +92,7 @@ def sample(
     first: Annotated[int, typer.Option(help="Index of the first image of this seed.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps, where the file has them.")] = None,
     eta: Annotated[float | None, typer.Option(help="0 follows DDIM, 1 DDPM, where the file has it.")] = None,
+    solver: Annotated[str | None, typer.Option(help="How steps are taken, where the file has a choice.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other input of the file.")
     ] = None,
@@ -110,7 +111,7 @@ def sample(
     from gen_runtime import load
 
     model = load(file, device="cuda" if cuda else device.value)
-    inputs = _inputs(model, {"steps": steps, "eta": eta}, settings or [])
+    inputs = _inputs(model, {"steps": steps, "eta": eta, "solver": solver}, settings or [])
     with _progress(shown=count > batch and sys.stderr.isatty()) as progress:
         images = model.sample(count, seed, first, batch, progress, **inputs)
     paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
@@ -162,7 +163,7 @@ def decode(
     tell(counted(images), paths)
 
 
-def _inputs(model: "Model", options: dict[str, float | None], settings: list[str]) -> dict[str, Any]:
+def _inputs(model: "Model", options: dict[str, float | str | None], settings: list[str]) -> dict[str, Any]:
     """The sampler's further inputs that the user gave.
 
     Raises:

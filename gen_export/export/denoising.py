@@ -1,16 +1,19 @@
 """The reverse process of diffusion as a Loop around the denoiser, as a row of steps, and as one step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
-from gen_export.export.graph_arrays import GraphArray, constant, emit
+from gen_export.export.graph_arrays import GraphArray, constant
 from gen_export.export.sampler_graph import Built, Inputs, NoiseSource, SamplerGraph, build
-from gen_export.export.subgraphs import either, inline, loop
+from gen_export.export.subgraphs import choose, either, inline, loop
 from gen_export.models.recipes import Denoising
 from gen_export.spec.diffusion import image_ddim_law
-from gen_export.spec.schedules import trailing_state
+from gen_export.spec.schedules import SPACINGS
+from gen_export.spec.solvers import SOLVERS, Levels, moved_states
 from gen_runtime.ports import Port
 
 STEP = "step"
@@ -20,52 +23,78 @@ class DenoisingGraph(SamplerGraph):
     """The recipe `Denoising`."""
 
     recipe: Denoising
-    unrolls = True
 
     def images(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
         """Images after all steps."""
         return self._row(noise, inputs) if self.unroll else self._loop(noise, inputs)
 
     def _loop(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
-        """The reverse process as a Loop over `steps`."""
-        steps, eta = inputs["steps"], inputs["eta"]
+        """The reverse process as a Loop over the moves of the solver that the input names."""
+        solver, solvers = inputs["solver"], SOLVERS.values()
+        each = constant([s.evaluations for s in solvers], np.int64)[solver]
+        everywhere = constant([s.all_states for s in solvers], np.bool_)[solver]
+        steps = xp.where(everywhere, constant(self.recipe.states, np.int64), inputs["steps"])
 
-        def body(j: GraphArray, x: GraphArray) -> list[GraphArray]:
-            t, s = (xp.reshape(trailing_state(k, steps, self.recipe.states), (1,)) for k in (j, j + 1))
-            mean, sigma = self._mean_and_sigma(x, t, s, eta)
-            return [_add_noise(mean, sigma, eta, lambda: noise.fresh(xp.reshape(j + 1, (1,))))]
+        def body(j: GraphArray, x: GraphArray, memory: GraphArray) -> list[GraphArray]:
+            k = j // each
+            correcting = j - k * each > 0
+            states = [xp.reshape(self._state(i, steps), (1,)) for i in (k - 1 + 1 // (k + 1), k, k + 1)]
+            at = xp.where(correcting, states[2], states[1])
+            levels, eps_hat = self._evaluate(x, at, states, correcting, inputs["eta"])
+            moved = [partial(s.move, levels, x, eps_hat, memory) for s in solvers]
+            mean, sigma, memory = choose(solver, moved)
+            return [_add_noise(mean, sigma, lambda: noise.fresh(xp.reshape(j + 1, (1,)))), memory]
 
-        return loop(steps, [noise.initial], [("count", *self.recipe.noise_shape)], body)[0]
+        shape = ("count", *self.recipe.noise_shape)
+        moves = steps * each - (each - 1)
+        return loop(moves, [noise.initial, 0.0 * noise.initial], [shape, shape], body)[0]
 
     def _row(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
-        """The reverse process as copies of the step, without Loop or If."""
-        x, steps = noise.initial, self.unroll or 0
-        for j in range(steps):
-            t, s = (constant([trailing_state(k, steps, self.recipe.states)], np.int64) for k in (j, j + 1))
-            mean, sigma = self._mean_and_sigma(x, t, s, inputs["eta"])
-            x = mean + sigma * noise.fresh(constant([j + 1], np.int64))
+        """The reverse process as copies of the default solver's move, without Loop or If."""
+        solver, x = SOLVERS[self.recipe.solver], noise.initial
+        steps, memory = self.unroll or 0, 0.0 * x
+        for j in range(solver.moves(steps, self.recipe.states)):
+            at, states, correcting = moved_states(solver, self._state, self.recipe.states, j, steps)
+            held = [constant([state], np.int64) for state in (at, *states)]
+            eta = inputs.get("eta", constant(0.0, np.float32))
+            levels, eps_hat = self._evaluate(x, held[0], held[1:], constant(correcting, np.bool_), eta)
+            x, sigma, memory = solver.move(levels, x, eps_hat, memory)
+            if solver.noisy:
+                x = x + sigma * noise.fresh(constant([j + 1], np.int64))
         return x
 
-    def _mean_and_sigma(
-        self, x: GraphArray, t: GraphArray, s: GraphArray, eta: GraphArray
-    ) -> tuple[GraphArray, GraphArray]:
-        """Mean of the step from state t (1,) to s (1,), and the scale of its fresh noise."""
+    def _state(self, j: Any, steps: Any) -> Any:
+        """The state before step j of a run."""
+        return SPACINGS[self.recipe.spacing](j, steps, self.recipe.states)
+
+    def _evaluate(
+        self, x: GraphArray, at: GraphArray, states: Sequence[GraphArray], correcting: GraphArray, eta: GraphArray
+    ) -> tuple[Levels, GraphArray]:
+        """The levels of a move between states (1,), and the noise that the network finds in x at one of them."""
         table = constant(self.recipe.alpha_bars)
-        abar_t, abar_s = table[t], table[s]
-        (eps_hat,) = inline(self.networks[0], x, t)
-        return image_ddim_law(x, eps_hat, abar_t, abar_s, eta)
+        before, t, s = (table[state] for state in states)
+        (eps_hat,) = inline(self.networks[0], x, at)
+        return Levels(before, t, s, correcting, eta), eps_hat
 
     def option_ports(self) -> tuple[Port, ...]:
-        """Steps, where they are not fixed, and eta."""
-        steps, eta = self.recipe.options.values()
+        """Steps, eta and solver; of an unrolled sampler eta alone, if its solver has one."""
+        steps, eta, solver = self.recipe.options.values()
+        names = tuple(SOLVERS)
         free = Port("steps", "int64", (), "number of denoising steps", 1, self.recipe.states, steps, optional=True)
-        fresh = Port("eta", "float32", (), "fresh noise: 0 none .. 1 ancestral", 0, 1, eta, optional=True)
-        return (fresh,) if self.unroll else (free, fresh)
+        fresh = Port("eta", "float32", (), "fresh noise of ddim: 0 none .. 1 ancestral", 0, 1, eta, optional=True)
+        which = Port(
+            "solver", "int64", (), "how steps are taken", 0, len(names) - 1, solver, optional=True, choices=names
+        )
+        if self.unroll:
+            return (fresh,) if self.recipe.solver == "ddim" else ()
+        return free, fresh, which
 
     def noise_ports(self) -> tuple[Port, ...]:
         """The given noise. Without an If, an unrolled sampler reads the noise of each step whatever eta is."""
+        if self.unroll and not SOLVERS[self.recipe.solver].noisy:
+            return (self.initial_noise_port(),)
         shape = (self.unroll or "draws", "count", *self.recipe.noise_shape)
-        what = "standard normal noise of each step" + ("" if self.unroll else "; needed when eta > 0")
+        what = "standard normal noise of each step" + ("" if self.unroll else "; needed where steps add some")
         return self.initial_noise_port(), Port("step_noise", "float32", shape, what, optional=not self.unroll)
 
     def given(self, inputs: Inputs) -> NoiseSource:
@@ -77,25 +106,26 @@ class DenoisingGraph(SamplerGraph):
         return NoiseSource(inputs["noise"], draw)
 
     def extras(self) -> list[Built]:
-        """One step as a graph of its own: x, t, s, eta and the noise z in, x_s out."""
+        """One step of ddim as a graph of its own: x, t, s, eta and the noise z in, x_s out."""
         shape, last = ("batch", *self.recipe.noise_shape), self.recipe.states
         ports = (
             Port("x", "float32", shape, "noised images"),
             Port("t", "int64", (), "noise level of x", 1, last),
             Port("s", "int64", (), "noise level to go to, below t", 0, last - 1),
-            self.option_ports()[-1],
+            Port("eta", "float32", (), "fresh noise: 0 none .. 1 ancestral", 0, 1, 0.0, optional=True),
             Port("z", "float32", shape, "standard normal noise; needed when eta > 0", optional=True),
         )
 
         def compute(i: Inputs) -> GraphArray:
             t, s = (xp.reshape(i[name], (1,)) for name in ("t", "s"))
-            mean, sigma = self._mean_and_sigma(i["x"], t, s, i["eta"])
-            return _add_noise(mean, sigma, i["eta"], lambda: emit("Identity", i["z"]))
+            levels, eps_hat = self._evaluate(i["x"], t, (t, t, s), constant(False, np.bool_), i["eta"])
+            mean, sigma = image_ddim_law(i["x"], eps_hat, levels.t, levels.s, levels.eta)
+            return _add_noise(mean, sigma, lambda: i["z"])
 
         output = Port("x_s", "float32", shape, "images at noise level s")
         return [build(STEP, ports, output, self.networks[0], compute)]
 
 
-def _add_noise(mean: GraphArray, sigma: GraphArray, eta: GraphArray, fresh: Callable[[], GraphArray]) -> GraphArray:
-    """Mean + sigma noise; the noise costs as much as a small layer, so it is not drawn where eta = 0."""
-    return either(eta > 0.0, lambda: mean + sigma * fresh(), lambda: emit("Identity", mean))
+def _add_noise(mean: GraphArray, sigma: GraphArray, fresh: Callable[[], GraphArray]) -> GraphArray:
+    """Mean + sigma noise; the noise costs as much as a small layer, so it is not drawn where sigma (1,) is 0."""
+    return either(sigma > 0.0, lambda: [mean + sigma * fresh()], lambda: [mean])[0]

@@ -198,6 +198,11 @@ class GraphNamespace(ModuleType):
         return emit("Equal", x, x._operand(y), dtype=np.bool_)
 
     @staticmethod
+    def logical_or(x: GraphArray, y: GraphArray) -> GraphArray:
+        """Where either holds."""
+        return emit("Or", x, y)
+
+    @staticmethod
     def max(x: GraphArray, axis: int, keepdims: bool = False) -> GraphArray:
         """Greatest element along an axis."""
         return emit("ReduceMax", x, constant([axis], np.int64), keepdims=int(keepdims))

@@ -18,6 +18,7 @@ from gen_export.models.family import Family, Graph
 from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.diffusion import image_ddim_law
 from gen_export.spec.schedules import trailing_state
+from gen_export.spec.solvers import SOLVERS
 from gen_export.training.preview import batch_calls, picture
 from gen_export.verify.inputs import random_inputs
 from gen_runtime.graph import Graph as RuntimeGraph
@@ -79,20 +80,21 @@ def sample_parity(family: Family, recipe: Recipe, sampler: RuntimeGraph, **optio
     """Bytes of the sampler against torch's for the same seed and options."""
     expected = picture(family, recipe, SAMPLE_SEED, TRAJECTORY_SAMPLES, **options)
     found = _seeded_images(sampler, **options)
-    return {"graph": SAMPLE, "batch": TRAJECTORY_SAMPLES, **options, **bytes_apart(found, expected)}
+    return {"graph": SAMPLE, "batch": TRAJECTORY_SAMPLES, **_told(options), **bytes_apart(found, expected)}
 
 
 def sibling_parity(
     recipe: Recipe, sampler: RuntimeGraph, sibling: RuntimeGraph, trial: Mapping[str, float], unroll: int | None
 ) -> dict[str, Any]:
     """Bytes of the sampler that is given the noise against those of the one that draws it, with a trial's options."""
-    draws = unroll or int(trial.get("steps", 0))
-    options = {name: value for name, value in trial.items() if not (unroll and name == "steps")}
+    ports = [port.name for port in sibling.card.inputs]
+    draws = (unroll or int(trial.get("steps", 0))) if "step_noise" in ports else 0
+    options = {name: value for name, value in trial.items() if name in ports}
     noise = [recipe.seeded(SAMPLE_SEED, np.arange(TRAJECTORY_SAMPLES), draw) for draw in range(1 + draws)]
     given = {"noise": noise[0], "step_noise": np.stack(noise[1:])} if draws else {"noise": noise[0]}
     found = sibling.execute({**given, **_arrays(options)})["images"]
     apart = bytes_apart(found, _seeded_images(sampler, **options))
-    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **options, **apart}
+    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **_told(options), **apart}
 
 
 def loop_parity(sampler: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[str, Any]:
@@ -118,6 +120,11 @@ def require_same_images(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _seeded_images(sampler: RuntimeGraph, **options: float) -> np.ndarray:
     return sampler.execute(_arrays({"seed": SAMPLE_SEED, "count": TRAJECTORY_SAMPLES, **options}))["images"]
+
+
+def _told(options: Mapping[str, float]) -> dict[str, Any]:
+    """Options as the metadata holds them: a solver by its name."""
+    return {name: list(SOLVERS)[int(value)] if name == "solver" else value for name, value in options.items()}
 
 
 def _arrays(options: Mapping[str, float]) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -64,9 +64,6 @@ class SamplerGraph(ABC):
         networks: The recipe's graphs as ONNX models.
         unroll: Fixed number of steps to write one after another instead of a Loop, for recipes that loop.
     """
-
-    unrolls: ClassVar[bool] = False
-    """Whether the recipe can be written without its Loop."""
 
     def __init__(self, recipe: Any, networks: Mapping[str, ir.Model], unroll: int | None = None) -> None:
         self.recipe, self.unroll = recipe, unroll

@@ -5,21 +5,32 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
 from gen_export.export.graph_arrays import GraphArray, constant, emit, emit_all, graph_input, innermost, recording
 
+Branch = Callable[[], Sequence[GraphArray]]
 
-def _subgraph(name: str, build: Callable[[], GraphArray]) -> ir.Graph:
-    """A graph without inputs whose one output is what `build` returns."""
+
+def _subgraph(name: str, build: Branch) -> ir.Graph:
+    """A graph without inputs whose outputs are what `build` returns."""
     with recording(name, innermost().opset_imports[""]) as graph:
-        graph.outputs.append(emit("Identity", build()).value)
+        graph.outputs.extend(emit("Identity", array).value for array in build())
     return graph
 
 
-def either(condition: GraphArray, then: Callable[[], GraphArray], otherwise: Callable[[], GraphArray]) -> GraphArray:
-    """If: only the chosen branch is computed."""
+def either(condition: GraphArray, then: Branch, otherwise: Branch) -> list[GraphArray]:
+    """If: only the chosen branch is computed; both give as many arrays."""
     branches = {"then_branch": _subgraph("then", then), "else_branch": _subgraph("else", otherwise)}
-    dtype = GraphArray(branches["else_branch"].outputs[0]).dtype
-    return emit("If", condition, dtype=dtype, **branches)
+    dtypes = [GraphArray(output).dtype for output in branches["else_branch"].outputs]
+    return emit_all("If", [condition], dtypes, **branches)
+
+
+def choose(number: GraphArray, branches: Sequence[Branch]) -> list[GraphArray]:
+    """What branch `number` gives, the last for any number that the others have not; only that one is computed."""
+    first, *others = branches
+    if not others:
+        return list(first())
+    return either(xp.equal(number, 0), first, lambda: choose(number - 1, others))
 
 
 def loop(

@@ -1,9 +1,10 @@
 """A family as a folder of checked files: all are written as drafts, compared with torch, then renamed."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -16,15 +17,18 @@ from gen_export.export import metadata, parity
 from gen_export.export.denoising import STEP
 from gen_export.export.metadata import Document
 from gen_export.export.sampler_graph import Built
-from gen_export.export.samplers import FROM_NOISE, KINDS, SAMPLE, SUMMARIES, build_samplers
+from gen_export.export.samplers import FROM_NOISE, SAMPLE, SUMMARIES, build_samplers
 from gen_export.export.tracing import trace
 from gen_export.models.family import Family, Graph
 from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.noise import SCHEME
+from gen_export.spec.schedules import SPACINGS
+from gen_export.spec.solvers import SOLVERS
 from gen_runtime.graph import Graph as RuntimeGraph
 from gen_runtime.graph import open_graph
 
 OPSETS = range(18, 24)
+CHOICES = {"solver": tuple(SOLVERS), "spacing": tuple(SPACINGS)}
 LOOP = "loop"
 Say = Callable[[str], None]
 
@@ -37,6 +41,8 @@ def export_family(
     opset: int = 18,
     unroll: int | None = None,
     say: Say = lambda line: None,
+    solver: str | None = None,
+    spacing: str | None = None,
 ) -> list[Path]:
     """Write `<stem>.onnx`, the family's main graph, and its parts `<stem>.<graph>.onnx`; return their paths.
 
@@ -50,32 +56,40 @@ def export_family(
         opset: ONNX opset, 18 to 23.
         unroll: Write the sampler as this fixed number of steps in a row, without a Loop.
         say: Called with one line as each file is checked.
+        solver: Name of the sampler's default solver, the only one where it is unrolled.
+        spacing: Name of the rule by which a run chooses its states.
 
     Raises:
         ExportError: An option is out of range, or a graph disagrees with torch; then no file is kept.
     """
-    _check_options(family, opset, unroll)
+    if opset not in OPSETS:
+        raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
+    recipe = _recipe(family, unroll, {"solver": solver, "spacing": spacing})
     family = family.cpu().eval()
     drafts = _Drafts(folder, stem, family.main)
     try:
-        models = _write_drafts(family, drafts, about, opset, unroll)
-        _compare(family, drafts, models, unroll, say)
+        models = _write_drafts(family, recipe, drafts, about, opset, unroll)
+        _compare(family, recipe, drafts, models, unroll, say)
         return drafts.keep()
     finally:
         drafts.discard()
 
 
-def _check_options(family: Family, opset: int, unroll: int | None) -> None:
-    if opset not in OPSETS:
-        raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
-    if unroll is None:
-        return
+def _recipe(family: Family, unroll: int | None, options: Mapping[str, str | None]) -> Recipe | None:
+    """How the family samples, with the options that were given."""
     recipe = family.recipe()
-    if recipe is None or not KINDS[type(recipe)].unrolls:
-        raise ExportError(f"--unroll: expected a family that samples in a loop, found {family.name}")
-    most = cast("Denoising", recipe).states
-    if not 1 <= unroll <= most:
-        raise ExportError(f"--unroll: expected 1 to {most} steps, found {unroll}")
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = [*given, *(["unroll"] if unroll is not None else [])]
+    if not isinstance(recipe, Denoising):
+        if asked:
+            raise ExportError(f"--{asked[0]}: expected a family that samples in a loop, found {family.name}")
+        return recipe
+    for name, value in given.items():
+        if value not in CHOICES[name]:
+            raise ExportError(f"--{name}: expected one of {', '.join(CHOICES[name])}, found {value!r}")
+    if unroll is not None and not 1 <= unroll <= recipe.states:
+        raise ExportError(f"--unroll: expected 1 to {recipe.states} steps, found {unroll}")
+    return replace(recipe, **given)
 
 
 class _Drafts:
@@ -128,14 +142,16 @@ class _Drafts:
 
 
 def _write_drafts(
-    family: Family, drafts: _Drafts, about: Document, opset: int, unroll: int | None
+    family: Family, recipe: Recipe | None, drafts: _Drafts, about: Document, opset: int, unroll: int | None
 ) -> dict[str, Graph | Built]:
     """All graphs of the family as drafts, the main one first."""
-    recipe, chw = family.recipe(), family.image.chw
+    chw = family.image.chw
     graphs = {graph.name: graph for graph in family.graphs()}
     traced = {name: trace(family, graph, opset) for name, graph in graphs.items()}
     built = {} if recipe is None else {b.name: b for b in build_samplers(recipe, traced, chw, unroll)}
     common = {**_common(family), **about}
+    if isinstance(recipe, Denoising):
+        common["schedule"] |= {"spacing": recipe.spacing, "solver": recipe.solver, "unrolled": unroll}
     noise = {} if recipe is None else {"noise": {"scheme": SCHEME, "law": recipe.law_name}}
     contents = {name: _built_document(sampler, {**common, **noise}) for name, sampler in built.items()}
     contents |= {name: _traced_document(graph, common) for name, graph in graphs.items()}
@@ -177,7 +193,14 @@ def _common(family: Family) -> Document:
     }
 
 
-def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], unroll: int | None, say: Say) -> None:
+def _compare(
+    family: Family,
+    recipe: Recipe | None,
+    drafts: _Drafts,
+    graphs: dict[str, Graph | Built],
+    unroll: int | None,
+    say: Say,
+) -> None:
     """Measure every draft against torch and write what was found into it."""
     rows: list[dict[str, Any]] = []
     for name, graph in graphs.items():
@@ -187,7 +210,6 @@ def _compare(family: Family, drafts: _Drafts, graphs: dict[str, Graph | Built], 
             rows += found
             worst = max(row["rel_l2"] for row in found)
             say(f"{drafts.final(name).name}: within {f'{worst:.1e}' if worst else 'rounding'} of torch")
-    recipe = family.recipe()
     if recipe is None:
         drafts.add(family.main, parity=rows)
         return
@@ -201,9 +223,10 @@ def _compare_sampler(family: Family, recipe: Recipe, drafts: _Drafts, unroll: in
     """The sampler against torch, its sibling and the loop it may unroll; the whole default run last."""
     sampler, sibling = drafts.open(SAMPLE), drafts.open(FROM_NOISE)
     looping = drafts.open(LOOP) if unroll else sampler
+    trials = [trial for trial in recipe.trials if not unroll or trial["solver"] == recipe.options["solver"]]
     exact = [
-        *(parity.sibling_parity(recipe, sampler, sibling, trial, unroll) for trial in recipe.trials),
-        *(parity.sample_parity(family, recipe, looping, **trial) for trial in recipe.trials),
+        *(parity.sibling_parity(recipe, sampler, sibling, trial, unroll) for trial in trials),
+        *(parity.sample_parity(family, recipe, looping, **trial) for trial in trials),
         *([parity.loop_parity(sampler, looping, unroll)] if unroll else []),
     ]
     rows = parity.require_same_images(*exact)

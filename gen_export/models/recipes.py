@@ -14,7 +14,8 @@ from array_api_compat import array_namespace, device
 
 from gen_export.spec.categorical import next_code
 from gen_export.spec.noise import normals, sample_keys, seed_bits, uniforms
-from gen_export.spec.samplers import ddim_sample
+from gen_export.spec.samplers import solve
+from gen_export.spec.solvers import SOLVERS
 
 Array = Any
 Call = Callable[..., Array]
@@ -80,18 +81,22 @@ class OneShot(Recipe):
 
 @dataclass(frozen=True, slots=True)
 class Denoising(Recipe):
-    """A loop over a denoiser: DDIM with the clipped clean image, `steps` trailing states, fresh noise of scale eta.
+    """A loop over a denoiser by one of the solvers of `gen_export.spec.solvers`.
 
     Attributes:
         noise_shape: Shape (C, H, W) of one image.
         alpha_bars: alpha_bar of the states 0..T, float32 (T + 1,).
         steps: Default number of steps.
+        solver: Name of the default solver.
+        spacing: Which states a run goes through: one of `SPACINGS`.
         graphs: Name of the denoising graph.
     """
 
     noise_shape: tuple[int, ...]
     alpha_bars: np.ndarray
     steps: int = 50
+    solver: str = "ddim"
+    spacing: str = "trailing"
     graphs: tuple[str, ...] = ("denoise",)
 
     @property
@@ -102,22 +107,23 @@ class Denoising(Recipe):
     @property
     def options(self) -> dict[str, float]:
         """The sampler's options and their defaults."""
-        return {"steps": self.steps, "eta": 0.0}
+        return {"steps": self.steps, "eta": 0.0, "solver": list(SOLVERS).index(self.solver)}
 
     @property
     def trials(self) -> tuple[dict[str, float], ...]:
-        """Two steps, without and with fresh noise.
+        """Two steps of the solvers that do not take all states, nor make levels of rounding; and of ddim's noise.
 
-        The first divides by sqrt(alpha_bar_T), which turns float32 rounding into up to a level or two.
+        The first divides by sqrt(alpha_bar_T), which even clipped turns float32 rounding into up to a level or two.
         """
-        return tuple({"steps": min(2, self.states), "eta": eta} for eta in (0.0, 1.0))
+        runs = [(i, 0.0) for i, s in enumerate(SOLVERS.values()) if not (s.all_states or s.amplifies)]
+        return tuple({"steps": min(2, self.states), "eta": eta, "solver": i} for i, eta in [*runs, (0, 1.0)])
 
-    def sample(self, calls: Sequence[Call], noise: Noise, steps: int, eta: float) -> Array:
+    def sample(self, calls: Sequence[Call], noise: Noise, steps: int, eta: float, solver: int) -> Array:
         """Images in [-1, 1]; the denoiser takes one state t for the whole batch."""
         (denoise,) = calls
         x = noise(0)
-        xp = array_namespace(x)
-        return ddim_sample(denoise, x, noise, xp.asarray(self.alpha_bars, dtype=x.dtype), steps, eta)
+        abars = array_namespace(x).asarray(self.alpha_bars, dtype=x.dtype)
+        return solve(denoise, x, noise, abars, steps, list(SOLVERS)[solver], eta, self.spacing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gen_export.spec.diffusion import (
     pf_ode_rhs,
 )
 from gen_export.spec.schedules import SPACINGS, ContinuousLinear, image_time, state_time
-from gen_export.spec.solvers import SOLVERS, move_levels
+from gen_export.spec.solvers import SOLVERS, Levels, moved_states
 
 Array = Any
 Denoiser = Callable[[Array, Any], Array]
@@ -88,10 +88,16 @@ def solve(
         eta: Of `ddim`: 0 deterministic .. 1 ancestral.
         spacing: One of `SPACINGS`.
     """
-    chosen, memory = SOLVERS[solver], 0.0 * x
-    for j in range(chosen.moves(steps, len(abars) - 1) if steps else 0):
-        t, levels = move_levels(chosen, SPACINGS[spacing], abars, j, steps, eta)
-        x, sigma, memory = chosen.move(levels, x, denoise(x, t), memory)
+    chosen, states, memory = SOLVERS[solver], len(abars) - 1, 0.0 * x
+    xp = array_namespace(abars)
+
+    def between(j: int, steps: int) -> int:
+        return SPACINGS[spacing](j, steps, states)
+
+    for j in range(chosen.moves(steps, states) if steps else 0):
+        at, (r, t, s), correcting = moved_states(chosen, between, states, j, steps)
+        levels = Levels(abars[r], abars[t], abars[s], xp.asarray(correcting), eta)
+        x, sigma, memory = chosen.move(levels, x, denoise(x, at), memory)
         if sigma > 0:
             x = x + sigma * noise(j + 1)
     return x

@@ -1,6 +1,6 @@
 """Solvers of the reverse process by name: how the state moves from level t to s with what the denoiser says of it.
 
-DDIM: Song et al. (2021), arXiv:2010.02502. DDPM: Ho et al. (2020), arXiv:2006.11239. Heun: Karras et al. (2022),
+DDIM: Song et al. (2021), arXiv:2010.02502. DDPM: Ho et al. (2020), arXiv:2006.11239. Heun: after Karras et al. (2022),
 arXiv:2206.00364, algorithm 1. DPM-Solver++(2M): Lu et al. (2022), arXiv:2211.01095, algorithm 2. Euler: reference
 section 6.4, the corrected probability flow. The full-step samplers: reference sections 6.3 and 6.7.
 
@@ -56,6 +56,9 @@ class Solver:
         order: Of convergence to the probability flow; None for what does not converge to it.
         evaluations: Of the denoiser in a step; the last step takes one less where it is two.
         all_states: Whether it goes through all T states, whatever the number of steps.
+        noisy: Whether its steps may add fresh noise.
+        amplifies: Whether it divides by a without clipping what comes out: from a level of almost pure noise, that
+            makes grey levels of float32 rounding.
     """
 
     move: Callable[[Levels, Array, Array, Array], Moved]
@@ -63,21 +66,30 @@ class Solver:
     order: int | None = None
     evaluations: int = 1
     all_states: bool = False
+    noisy: bool = False
+    amplifies: bool = False
 
     def moves(self, steps: Array, states: int) -> Array:
         """Evaluations of the denoiser in a run: at state 0 there is nothing to correct."""
         return (0 * steps + states if self.all_states else steps) * self.evaluations - (self.evaluations - 1)
 
 
-def move_levels(
-    solver: Solver, spacing: Callable[[Array, Array, int], Array], abars: Array, j: Array, steps: Array, eta: Array
-) -> tuple[Array, Levels]:
-    """The state at which move j of a run evaluates the denoiser, and the levels of that move."""
-    states, each = len(abars) - 1, solver.evaluations
-    steps = 0 * steps + states if solver.all_states else steps
-    k, correcting = j // each, j % each > 0
-    before, t, s = (spacing(i, steps, states) for i in (k - 1 + 1 // (k + 1), k, k + 1))
-    return (s if correcting else t), Levels(abars[before], abars[t], abars[s], correcting, eta)
+def moved_states(
+    solver: Solver, state: Callable[[int, int], int], states: int, j: int, steps: int
+) -> tuple[int, tuple[int, int, int], bool]:
+    """Where move j of a run evaluates the denoiser, the states r, t, s of its levels, and whether it corrects a step.
+
+    Args:
+        solver: Of the run.
+        state: From a step's number and the number of steps to the state before it.
+        states: T.
+        j: The move, 0 .. `solver.moves` - 1.
+        steps: Of the run.
+    """
+    steps = states if solver.all_states else steps
+    k, correcting = j // solver.evaluations, j % solver.evaluations > 0
+    r, t, s = (state(i, steps) for i in (max(k - 1, 0), k, k + 1))
+    return (s if correcting else t), (r, t, s), correcting
 
 
 def _rates(abar: Array) -> tuple[Array, Array]:
@@ -110,15 +122,20 @@ def euler(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
 
 
 def heun(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
-    """Heun's method on x / a as a function of b / a: a DDIM step, then half the change of the predicted noise."""
+    """Heun's method on x / b as a function of a / b, whose derivative is the clean image, here clipped.
+
+    A DDIM step to s, then half of what the clean image seen from there has changed. In the variables of Karras et al.,
+    x / a and b / a, a first step from almost pure noise would be as long as b / a is large.
+    """
     xp = array_namespace(levels.t)
     (a_t, b_t), (a_s, b_s) = _rates(levels.t), _rates(levels.s)
-    length = b_s - a_s / a_t * b_t  # a_s times the step of b / a
+    length, one = a_s - b_s / b_t * a_t, 0.0 * a_t + 1.0  # b_s times the step of a / b
     kept, new, old = (
         xp.where(levels.correcting, correction, prediction)
-        for prediction, correction in ((a_s / a_t, 0.0 * a_s + 1.0), (length, 0.5 * length), (0.0 * a_s, -0.5 * length))
+        for prediction, correction in ((b_s / b_t, one), (length, 0.5 * length), (0.0 * one, -0.5 * length))
     )
-    return kept * x + new * eps_hat + old * memory, _still(levels), eps_hat
+    clean = image_x0(x, eps_hat, xp.where(levels.correcting, levels.s, levels.t))
+    return kept * x + new * clean + old * memory, _still(levels), clean
 
 
 def dpmpp_2m(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
@@ -149,12 +166,16 @@ def ddim_image(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved
 
 
 SOLVERS = {
-    "ddim": Solver(ddim, "DDIM, clipped; eta 0 deterministic .. 1 ancestral", order=1),
-    "ddpm": Solver(ddpm, "DDPM with the posterior variance, clipped"),
+    "ddim": Solver(ddim, "DDIM, clipped; eta 0 deterministic .. 1 ancestral", order=1, noisy=True),
+    "ddpm": Solver(ddpm, "DDPM with the posterior variance, clipped", noisy=True),
     "euler": Solver(euler, "Euler's method on the probability flow", order=1),
-    "heun": Solver(heun, "Heun's method on the probability flow, two calls a step", order=2, evaluations=2),
+    "heun": Solver(
+        heun, "Heun's method, clipped, two calls of the network a step", order=2, evaluations=2, amplifies=True
+    ),
     "dpmpp_2m": Solver(dpmpp_2m, "DPM-Solver++(2M), clipped", order=2),
-    "ddim_spec": Solver(ddim_spec, "the reference's DDIM through all states, guarded and unclipped", all_states=True),
+    "ddim_spec": Solver(
+        ddim_spec, "the reference's DDIM through all states, guarded and unclipped", all_states=True, amplifies=True
+    ),
     "ddim_image": Solver(ddim_image, "the reference's image DDIM through all states, clipped", all_states=True),
 }
 """The solvers that a sampler offers, in the order of their numbers."""

@@ -67,6 +67,8 @@ def shape_text(port: Port, axes: Mapping[str, int]) -> str:
 def _as_array(graph: str, port: Port, value: Any) -> Array:
     """The value as an array of the port's dtype, finite and within its range."""
     label = f"{graph}: {port.name}"
+    if port.choices and isinstance(value, str):
+        value = _number_of(label, port, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -77,6 +79,13 @@ def _as_array(graph: str, port: Port, value: Any) -> Array:
         array = np.asarray(array, port.dtype, order="C")
     _check_values(label, port, array)
     return array
+
+
+def _number_of(label: str, port: Port, name: str) -> int:
+    """The number of a choice."""
+    if name not in port.choices:
+        raise PortError(f"{label}: expected one of {', '.join(port.choices)}, found {name!r:.40}")
+    return port.choices.index(name)
 
 
 def _keeps_value(array: Array, target: np.dtype[Any]) -> bool:

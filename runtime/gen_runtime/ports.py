@@ -21,6 +21,7 @@ class Port:
         maximum: Greatest allowed value, inclusive; None where there is none.
         default: The value used when the caller leaves it out; None where there is none.
         optional: The caller may leave it out: it has an initializer in the file.
+        choices: Names of the values 0, 1, ..; a caller may give the name.
 
     Raises:
         ValueError: A field has a value that no port can have.
@@ -34,6 +35,7 @@ class Port:
     maximum: float | None = None
     default: float | None = None
     optional: bool = False
+    choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
@@ -49,10 +51,12 @@ class Port:
                 )
         if not (isinstance(self.description, str) and isinstance(self.optional, bool)):
             raise ValueError(f"port {self.name}: description must be text and optional true or false")
+        if not all(isinstance(name, str) and name.isidentifier() for name in self.choices):
+            raise ValueError(f"port {self.name}: choices must be names, found {list(self.choices)!r:.80}")
 
     def to_json(self) -> dict[str, Any]:
         """The port as the metadata document holds it."""
-        return {**asdict(self), "shape": list(self.shape)}
+        return {**asdict(self), "shape": list(self.shape), "choices": list(self.choices)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Port":
@@ -61,7 +65,7 @@ class Port:
         Raises:
             KeyError, TypeError, ValueError: The fields are not those of a port.
         """
-        return cls(**{**fields, "shape": tuple(fields["shape"])})
+        return cls(**{**fields, "shape": tuple(fields["shape"]), "choices": tuple(fields.get("choices", ()))})
 
 
 def _is_axis(axis: object) -> bool:

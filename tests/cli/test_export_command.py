@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -41,6 +42,21 @@ def test_a_checkpoint_is_exported_where_and_as_told(call, trained, tmp_path):
     card = load(path, device="cpu").card
     assert (card.training["steps"], card.data["name"]) == (4, "dots")
     assert str(trained) not in json.dumps(card.text)
+
+
+def test_a_solver_is_chosen_at_export_and_at_sampling(call, trained, tmp_path):
+    assert call("export", trained, "--out", "models", "--solver", "heun", "--spacing", "linspace")[0] == 0
+    file = "models/diffusion.onnx"
+    assert "ddim, ddpm, euler" in " ".join(call("inspect", file)[1].split())
+
+    for name, words in {"default": (), "heun": ("--solver", "heun"), "ddpm": ("--solver", "ddpm")}.items():
+        assert call("sample", file, "--count", 2, "--steps", 3, *words, "--npy", f"{name}.npy")[0] == 0
+    drawn = {name: np.load(tmp_path / f"{name}.npy") for name in ("default", "heun", "ddpm")}
+    assert (drawn["default"] == drawn["heun"]).all()
+    assert (drawn["default"] != drawn["ddpm"]).any()
+    code, _, err = call("sample", file, "--solver", "rk4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "solver: expected one of ddim, ddpm, euler, heun" in err
 
 
 @pytest.mark.parametrize(

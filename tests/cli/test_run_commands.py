@@ -393,6 +393,7 @@ def test_the_commands_import_nothing_heavy_until_they_run():
         ({"minimum": 0}, "at least 0"),
         ({"maximum": 1}, "at most 1"),
         ({"minimum": 0, "maximum": 1}, "0 to 1"),
+        ({"minimum": 0, "maximum": 1, "choices": ("ddim", "heun")}, "ddim, heun"),
     ],
 )
 def test_a_ports_range_reads_well(bounds, text):

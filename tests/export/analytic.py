@@ -19,7 +19,7 @@ from gen_export.export.graph_arrays import GraphArray, graph_input, recording
 from gen_export.models.recipes import Denoising
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
-from gen_export.spec.samplers import ddim_sample
+from gen_export.spec.samplers import solve
 
 OPSETS = {18: 8, 23: 11}  # opset -> a version of the file format that knows it
 
@@ -59,14 +59,17 @@ class GaussianData:
         gain, shift = self.tables()
         return parse(text, gain=gain, shift=shift, mean=self.mean)
 
-    def images(self, noise: Callable[[int], np.ndarray], steps: int, eta: float) -> np.ndarray:
+    def images(
+        self, noise: Callable[[int], np.ndarray], steps: int, eta: float = 0.0, solver: str = "ddim", spacing="trailing"
+    ) -> np.ndarray:
         """What the sampler should give for this noise, in float64 up to the bytes, (count, H, W, C)."""
-        x = ddim_sample(self.denoise, noise(0), noise, self.abars.astype(np.float64), steps, eta)
+        abars = self.abars.astype(np.float64)
+        x = solve(self.denoise, noise(0), noise, abars, steps, solver, eta, spacing)
         return to_bytes(x).transpose(0, 2, 3, 1)
 
-    def recipe(self, steps: int = 8) -> Denoising:
+    def recipe(self, steps: int = 8, **options: str) -> Denoising:
         """How the files sample it."""
-        return Denoising(self.mean.shape, self.abars.astype(np.float32), steps)
+        return Denoising(self.mean.shape, self.abars.astype(np.float32), steps, **options)
 
 
 def parse(text: str, **weights: np.ndarray) -> ir.Model:

@@ -60,6 +60,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarr
         lambda x: x.max(0, keepdims=True),
         [Y.astype(float)],
     ),
+    "logical_or": (lambda x, y: xp.logical_or(x > 0.5, y > 0.5), lambda x, y: (x > 0.5) | (y > 0.5), [X, Y]),
     "sum": (lambda x: xp.sum(x, axis=1), lambda x: x.sum(1), [Y.astype(float)]),
     "sum of columns": (lambda x: xp.sum(x, axis=0, keepdims=True), lambda x: x.sum(0, keepdims=True), [Y]),
     "cumulative_sum": (lambda x: xp.cumulative_sum(x, axis=1), lambda x: x.cumsum(1), [Y.astype(float)]),

@@ -10,14 +10,16 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from gen_export.export import denoising, sampler_graph, samplers
+from gen_export.export import sampler_graph, samplers
 from gen_export.export.denoising import STEP
 from gen_export.export.sampler_graph import Built
 from gen_export.export.samplers import FROM_NOISE, SAMPLE, build_samplers
 from gen_export.models.recipes import OneShot, Recipe
-from gen_export.spec import diffusion, noise, schedules
+from gen_export.spec import diffusion, noise, schedules, solvers
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
+from gen_export.spec.schedules import SPACINGS
+from gen_export.spec.solvers import SOLVERS
 from tests.export.analytic import OPSETS, GaussianData, evaluate, parse, seeded_noise, serialized, session
 
 Session = onnxruntime.InferenceSession
@@ -27,8 +29,8 @@ SHAPE = (3, 4, 5)
 ROUNDED_APART = 0.01
 
 
-def built(data: GaussianData, opset: int = 18, unroll: int | None = None) -> dict[str, Built]:
-    samplers = build_samplers(data.recipe(), {"denoise": data.network(opset)}, SHAPE, unroll)
+def built(data: GaussianData, opset: int = 18, unroll: int | None = None, **options: str) -> dict[str, Built]:
+    samplers = build_samplers(data.recipe(**options), {"denoise": data.network(opset)}, SHAPE, unroll)
     return {sampler.name: sampler for sampler in samplers}
 
 
@@ -71,6 +73,37 @@ def test_images_are_those_of_the_equations_in_float64(
 
     assert found.shape == (6, 4, 5, 3)
     assert close(found, expected)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_every_solver_gives_the_images_of_its_equations_in_float64(
+    sample: Session, gaussian: GaussianData, solver: str, steps: int
+) -> None:
+    expected = gaussian.images(seeded_noise(3, range(6), SHAPE), steps, 0.0, solver)
+
+    assert close(run(sample, seed=3, count=6, steps=steps, solver=list(SOLVERS).index(solver)), expected)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("solver", ["ddim", "heun", "dpmpp_2m"])
+def test_every_spacing_is_visited_as_the_equations_say(gaussian: GaussianData, spacing: str, solver: str) -> None:
+    file = session(built(gaussian, spacing=spacing)[SAMPLE].model)
+    expected = gaussian.images(seeded_noise(3, range(6), SHAPE), 7, 0.0, solver, spacing)
+
+    most, _ = levels_apart(run(file, seed=3, count=6, steps=7, solver=list(SOLVERS).index(solver)), expected)
+    assert most <= 1
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_unrolled_every_solver_gives_the_bytes_of_its_loop(
+    sample: Session, gaussian: GaussianData, solver: str
+) -> None:
+    row = built(gaussian, unroll=3, solver=solver)
+    assert not [node for node in row[SAMPLE].model.graph.all_nodes() if node.op_type in ("Loop", "If")]
+
+    found = run(session(row[SAMPLE].model), seed=3, count=4)
+    assert close(found, run(sample, seed=3, count=4, steps=3, solver=list(SOLVERS).index(solver)))
 
 
 def test_images_have_the_law_of_the_data(sample: Session, gaussian: GaussianData) -> None:
@@ -265,7 +298,7 @@ def test_the_weights_are_in_the_body_of_the_loop(gaussian: GaussianData) -> None
     inside = {name.split("/")[-1].split("_")[0] for name in loop.attributes["body"].value.initializers}
 
     assert {"gain", "shift", "mean"} <= inside
-    assert max(v.const_value.size for v in graph.initializers.values()) <= 4
+    assert max(v.const_value.size for v in graph.initializers.values()) <= len(SOLVERS)
 
 
 def test_the_noise_of_a_step_is_drawn_only_where_eta_asks(gaussian: GaussianData) -> None:
@@ -319,9 +352,9 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "rotation without its low half": ("law", rotated(lambda x: x // 2**32)),
     "draw off by one": ("law", lambda keys, draw, size: NORMALS(keys, draw + 1, size)),
     "draw not counted": ("law", lambda keys, draw, size: NORMALS(keys, draw * 0, size)),
-    "leading states": ("trailing_state", lambda j, n, states: schedules.trailing_state(j, n, states) - 1),
-    "states rounded down": ("trailing_state", lambda j, n, states: states * (n - j) // n),
-    "one step ahead": ("trailing_state", lambda j, n, states: schedules.trailing_state(j + 1, n, states)),
+    "leading states": ("trailing", lambda j, n, states: schedules.trailing_state(j, n, states) - 1),
+    "states rounded down": ("trailing", lambda j, n, states: states * (n - j) // n),
+    "one step ahead": ("trailing", lambda j, n, states: schedules.trailing_state(j + 1, n, states)),
     "bytes cut, not rounded": ("to_bytes", lambda x: to_bytes(x - 0.5 / 127.5)),
     "bytes of [0, 1]": ("to_bytes", lambda x: to_bytes(2.0 * x - 1.0)),
     "sample not in its key": ("sample_keys", lambda seed, index: noise.sample_keys(seed, index * 0)),
@@ -330,8 +363,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
 
 
 WHERE = {
-    "image_ddim_law": denoising,
-    "trailing_state": denoising,
+    "image_ddim_law": solvers,
     "law": Recipe,
     "to_bytes": samplers,
     "sample_keys": sampler_graph,
@@ -350,11 +382,16 @@ def test_the_sampler_passes_the_check_of_its_mutants(gaussian: GaussianData) -> 
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_a_wrong_sampler_is_rejected(gaussian: GaussianData, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_a_wrong_sampler_is_rejected(gaussian: GaussianData, fault: str) -> None:
     name, wrong = MUTANTS[fault]
-    monkeypatch.setattr(WHERE[name], name, staticmethod(wrong) if name == "law" else wrong)
+    with pytest.MonkeyPatch.context() as patch:
+        if name in WHERE:
+            patch.setattr(WHERE[name], name, staticmethod(wrong) if name == "law" else wrong)
+        else:
+            patch.setitem(SPACINGS, name, wrong)
+        model = built(gaussian)[SAMPLE].model
 
-    assert not agrees(built(gaussian)[SAMPLE].model, gaussian)
+    assert not agrees(model, gaussian)
 
 
 # One call of a decoder.

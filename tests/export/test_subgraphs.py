@@ -3,7 +3,7 @@ import onnx
 import pytest
 
 from gen_export.export.graph_arrays import NAMESPACE, GraphArray, constant, emit, recording
-from gen_export.export.subgraphs import either, inline, loop
+from gen_export.export.subgraphs import choose, either, inline, loop
 from tests.export.analytic import OPSETS, evaluate, graph_of, parse, serialized, session
 
 xp = NAMESPACE
@@ -18,7 +18,7 @@ def test_either_gives_the_chosen_branch(chosen: float, expected: float) -> None:
     inputs = {"c": np.array(chosen), "x": np.array([3.0])}
 
     def compute(c: GraphArray, x: GraphArray) -> GraphArray:
-        return either(c > 0.5, lambda: x * 3.0 + 1.0, lambda: emit("Identity", x))
+        return either(c > 0.5, lambda: [x * 3.0 + 1.0], lambda: [emit("Identity", x)])
 
     (found,) = evaluate(graph_of(compute, inputs), inputs)
     assert found.tolist() == [expected]
@@ -30,7 +30,7 @@ def test_either_computes_only_the_chosen_branch(by: str) -> None:
     inputs = {"c": np.array(1.0), "x": np.zeros((0, 2)), "i": np.array([0])}
 
     def compute(c: GraphArray, x: GraphArray, i: GraphArray) -> GraphArray:
-        return either(c > 0.5, lambda: xp.reshape(x, (-1,)), lambda: xp.reshape(x[i], (-1,)))
+        return either(c > 0.5, lambda: [xp.reshape(x, (-1,))], lambda: [xp.reshape(x[i], (-1,))])
 
     model = graph_of(compute, inputs)
     (found,) = evaluate(model, inputs, by)
@@ -44,11 +44,21 @@ def test_a_branch_may_hold_another_choice() -> None:
     inputs = {"c": np.array(1.0), "x": np.array([3.0])}
 
     def compute(c, x):
-        inner = lambda: either(c > 2.0, lambda: x * 100.0, lambda: x * 10.0)  # noqa: E731
-        return either(c > 0.5, inner, lambda: x * 1.0)
+        inner = lambda: either(c > 2.0, lambda: [x * 100.0], lambda: [x * 10.0])  # noqa: E731
+        return either(c > 0.5, inner, lambda: [x * 1.0])
 
     model = graph_of(compute, inputs)
     assert [float(evaluate(model, {**inputs, "c": np.array(c)})[0][0]) for c in (0.0, 1.0, 3.0)] == [3.0, 30.0, 300.0]
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, [3.0, 4.0]), (1, [6.0, 3.0]), (2, [9.0, 0.0]), (7, [9.0, 0.0])])
+def test_choose_gives_all_values_of_the_branch_of_its_number(number: int, expected: list[float]) -> None:
+    inputs = {"n": np.array(number), "x": np.array([3.0])}
+
+    def compute(n: GraphArray, x: GraphArray) -> list[GraphArray]:
+        return choose(n, [lambda: [x, x + 1.0], lambda: [x * 2.0, x], lambda: [x * 3.0, x * 0.0]])
+
+    assert [float(value[0]) for value in evaluate(graph_of(compute, inputs), inputs)] == expected
 
 
 @pytest.mark.parametrize("trips", [0, 1, 5])
@@ -89,7 +99,7 @@ def test_a_loop_may_choose_in_its_body_and_see_what_is_outside() -> None:
     inputs = {"n": np.array(6), "x": np.array([0.0]), "y": np.array([5.0])}
 
     def body(y: GraphArray, j: GraphArray, x: GraphArray) -> list[GraphArray]:
-        return [either(j > 2, lambda: x + y, lambda: x - 1.0)]
+        return either(j > 2, lambda: [x + y], lambda: [x - 1.0])
 
     model = graph_of(lambda n, x, y: loop(n, [x], [(1,)], lambda j, x: body(y, j, x)), inputs, shape=(1,))
     assert evaluate(model, inputs)[0].tolist() == [-3.0 + 3 * 5.0]
@@ -174,7 +184,7 @@ def test_what_is_recorded_is_valid_at_its_opset(opset: int) -> None:
     inputs = {"n": np.array(2), "x": np.array([3.0])}
 
     def compute(n: GraphArray, x: GraphArray) -> GraphArray:
-        return either(n > 1, lambda: loop(n, [x], [(1,)], lambda j, x: [x + 1.0])[0], lambda: x * 2.0)
+        return either(n > 1, lambda: loop(n, [x], [(1,)], lambda j, x: [x + 1.0]), lambda: [x * 2.0])
 
     model = graph_of(compute, inputs, opset, (1,))
     proto = onnx.load_from_string(serialized(model))

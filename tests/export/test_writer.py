@@ -349,12 +349,31 @@ def test_an_unrolled_sampler_of_given_noise_asks_for_the_noise_of_each_step(expo
         loaded.sample_from_noise(noise=draws[0])
 
 
+def test_a_default_solver_and_a_spacing_are_in_the_file_and_its_card(export):
+    loaded = load(export("diffusion", solver="heun", spacing="leading")[0], device="cpu")
+    told = {name: loaded.card.schedule[name] for name in ("solver", "spacing", "unrolled")}
+
+    assert told == {"solver": "heun", "spacing": "leading", "unrolled": None}
+    np.testing.assert_array_equal(loaded.sample(2, steps=4), loaded.sample(2, steps=4, solver="heun"))
+    assert (loaded.sample(2, steps=4) != loaded.sample(2, steps=4, solver="ddpm")).any()
+
+
+def test_an_unrolled_solver_without_noise_asks_for_none(export):
+    loaded = load(export("diffusion", unroll=3, solver="dpmpp_2m")[0], device="cpu")
+
+    assert [port.name for port in loaded.card.inputs] == ["seed", "count", "first"]
+    assert [port.name for port in loaded.graph("sample_from_noise").card.inputs] == ["noise"]
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("vae", {"opset": 17}, r"^--opset: expected 18 to 23, found 17$"),
         ("vae", {"opset": 24}, r"^--opset: expected 18 to 23, found 24$"),
         ("vae", {"unroll": 4}, r"^--unroll: expected a family that samples in a loop, found vae$"),
+        ("vae", {"solver": "heun"}, r"^--solver: expected a family that samples in a loop, found vae$"),
+        ("diffusion", {"solver": "rk4"}, r"^--solver: expected one of ddim, .*, found 'rk4'$"),
+        ("diffusion", {"spacing": "even"}, r"^--spacing: expected one of trailing, leading, linspace, found 'even'$"),
         ("diffusion", {"unroll": 0}, r"^--unroll: expected 1 to 60 steps, found 0$"),
         ("diffusion", {"unroll": 61}, r"^--unroll: expected 1 to 60 steps, found 61$"),
     ],

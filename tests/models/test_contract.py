@@ -215,7 +215,7 @@ def test_what_a_family_rebuilds_has_the_shape_of_the_images(build_family, name):
     assert all(row.shape == x.shape for row in family.rebuild(x))
 
 
-def test_a_one_shot_recipe_has_no_options_and_a_loop_has_steps_and_eta(build_family):
+def test_a_one_shot_recipe_has_no_options_and_a_loop_has_steps_eta_and_solver(build_family):
     assert OneShot((4,)).options == {}
-    assert build_family("diffusion").recipe().options == {"steps": 50, "eta": 0.0}
-    assert build_family("diffusion", states=7).recipe().options == {"steps": 7, "eta": 0.0}
+    assert build_family("diffusion").recipe().options == {"steps": 50, "eta": 0.0, "solver": 0}
+    assert build_family("diffusion", states=7).recipe().options == {"steps": 7, "eta": 0.0, "solver": 0}

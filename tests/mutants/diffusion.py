@@ -98,6 +98,20 @@ def network_at_s(model: onnx.ModelProto) -> None:
         node.input[list(node.input).index(t)] = s
 
 
+def rounded_down(model: onnx.ModelProto) -> None:
+    """The state before a step without the half that rounds it to the nearest."""
+    run = next(node for node in model.graph.node if node.op_type == "Where" and "steps" in node.input)
+    ignore("Add", run.output[0])(model)
+
+
+def unclipped(model: onnx.ModelProto) -> None:
+    """The first solver's clean image as it is: the Clip at both ends that comes first after that of the bytes."""
+    clips = [node for inside in graphs(model.graph) for node in inside.node if node.op_type == "Clip"]
+    clip = [node for node in clips if len(node.input) == 3 and all(node.input)][1]
+    clip.op_type = "Identity"
+    del clip.input[1:]
+
+
 def other_schedule(document: dict) -> None:
     """The name of another schedule."""
     document["schedule"]["kind"] = "linear"
@@ -138,7 +152,7 @@ _DENOISE = [
 ]
 _STEP = [
     wrong("the clean image is not clipped", "step", bypass("Clip", -1)),
-    wrong("the levels of t and s are exchanged", "step", exchange("Gather", 0, 1)),
+    wrong("the levels of t and s are exchanged", "step", exchange("Gather", 1, 2)),
     wrong("eta is ignored", "step", ignore("Mul", "eta")),
     wrong("the direction does not know of the fresh noise", "step", bypass("Sub", -3)),
     wrong("the predicted noise is added to the image", "step", retype("Sub", "Add", -1)),
@@ -149,12 +163,19 @@ _STEP = [
     wrong("the default eta is 1", "step", edit("eta", np.ones_like)),
 ]
 _SAMPLE = [
-    wrong("states are rounded down", "sample_from_noise", ignore("Add", "steps")),
-    wrong("steps go nowhere", "sample_from_noise", edit("constant_0_step", np.zeros_like)),
-    wrong("the sampler does not clip", "sample_from_noise", bypass("Clip", -1)),
-    wrong("the seeded run rounds its states down", "sample", ignore("Add", "steps")),
+    wrong("states are rounded down", "sample_from_noise", rounded_down),
+    wrong("steps go nowhere", "sample_from_noise", edit("constant_4_step", np.zeros_like)),
+    wrong("the sampler does not clip", "sample_from_noise", unclipped),
+    wrong("the seeded run rounds its states down", "sample", rounded_down),
     wrong("the default number of steps is 40", "sample", edit("steps", lambda steps: steps - 10)),
     wrong("all steps share the initial noise", "sample", edit("constant_0_then", np.zeros_like)),
+    wrong("heun never corrects", "sample_from_noise", edit("constant_0_step", lambda none: none + 9)),
+    wrong("heun's default for ddim's", "sample", edit("solver", lambda first: first + 3)),
+    wrong(
+        "the card names another spacing",
+        "sample",
+        card(lambda document: document["schedule"].update(spacing="leading")),
+    ),
     wrong("the card names another schedule", "sample", card(other_schedule)),
     wrong("the range of states is one short", "step", card(lambda document: document["inputs"][1].update(maximum=59))),
 ]

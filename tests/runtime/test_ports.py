@@ -15,6 +15,7 @@ ETA = Port("eta", "float32", (), minimum=0, maximum=1, default=0, optional=True)
 LEVEL = Port("level", "uint8", ())
 MASK = Port("mask", "bool", ("batch",))
 FREE = Port("x", "float32", ())
+SOLVER = Port("solver", "int64", (), minimum=0, maximum=1, default=0, optional=True, choices=("ddim", "heun"))
 
 GOOD_IMAGE = np.zeros((3, 1, 2), np.float32)
 
@@ -23,7 +24,7 @@ def checked(port, value):
     return check_inputs("graph", [port], {port.name: value})[port.name]
 
 
-@pytest.mark.parametrize("port", [IMAGE, TIME, SEED, ETA, MASK], ids=lambda port: port.name)
+@pytest.mark.parametrize("port", [IMAGE, TIME, SEED, ETA, MASK, SOLVER], ids=lambda port: port.name)
 def test_a_port_survives_the_document(port):
     assert Port.from_json(port.to_json()) == port
 
@@ -43,6 +44,8 @@ def test_a_port_survives_the_document(port):
         ({"default": True}, "default"),
         ({"description": 1}, "description"),
         ({"optional": 1}, "optional"),
+        ({"choices": ["a b"]}, "choices"),
+        ({"choices": [1]}, "choices"),
     ],
 )
 def test_a_malformed_port_is_refused_by_field(change, word):
@@ -96,6 +99,8 @@ def test_a_value_that_loses_nothing_is_converted(port, value, expected):
         (SEED, True, "seed: expected int64, found True"),
         (SEED, "7", "seed: expected int64, found '7'"),
         (SEED, None, "seed: expected int64, found None"),
+        (SOLVER, "euler", "solver: expected one of ddim, heun, found 'euler'"),
+        (SOLVER, 2, "solver: expected at most 1, found 2"),
         (LEVEL, 256, "level: expected uint8, found 256"),
         (LEVEL, -1, "level: expected uint8, found -1"),
         (FREE, 2**24 + 1, "x: expected float32, found 16777217"),
@@ -125,6 +130,16 @@ def test_a_wrong_value_is_refused_in_one_line_by_name(port, value, message):
     assert isinstance(error.value, ValueError)
     assert isinstance(error.value, GenRuntimeError)
     assert "\n" not in str(error.value)
+
+
+def test_a_choice_is_given_by_name_or_number():
+    assert [int(checked(SOLVER, value)) for value in ("ddim", "heun", 1)] == [0, 1, 1]
+
+
+def test_a_port_of_an_older_document_has_no_choices():
+    fields = SEED.to_json()
+    del fields["choices"]
+    assert Port.from_json(fields) == SEED
 
 
 def test_free_axes_must_agree():

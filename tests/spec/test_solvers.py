@@ -47,7 +47,7 @@ def smooth_in_log_snr(states):
     [
         ("ddim", smooth_in_sigma, (160, 320, 640, 1280)),
         ("euler", smooth_in_sigma, (160, 320, 640, 1280)),
-        ("heun", smooth_in_sigma, (160, 320, 640, 1280)),
+        ("heun", smooth_in_log_snr, (160, 320, 640, 1280)),
         ("dpmpp_2m", smooth_in_log_snr, (160, 320, 640, 1280)),
     ],
 )

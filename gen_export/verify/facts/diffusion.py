@@ -5,12 +5,14 @@ in another graph may be fused otherwise, so its output may differ by `NETWORK`, 
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from gen_export.spec.diffusion import image_ddim_law, image_x0
-from gen_export.spec.samplers import ddim_sample
+from gen_export.spec.samplers import solve
 from gen_export.spec.schedules import noisy_alpha_bars, trailing_state
+from gen_export.spec.solvers import SOLVERS
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.forward_law import rate_errors
 from gen_export.verify.facts.process import DIFFUSION, alpha_bars, denoised, image_shape, noised, stepped
@@ -24,7 +26,12 @@ ETAS = (0.0, 0.3, 1.0)
 PATH = 6
 SIZES = (lambda x: float(np.abs(x).max()), lambda x: float(np.sqrt(np.square(x, dtype=np.float64).mean())))
 """The largest number of an array, and its root mean square."""
-RUNS = ((1, 0.0), (3, 0.5), (7, 0.0))
+RUNS = ((1, 0.0, "ddim"), (3, 0.5, "ddim"), (7, 0.0, "ddim"), (3, 0.0, "ddpm"), (5, 0.0, "euler"), (4, 0.0, "heun"))
+RUNS += ((5, 0.0, "dpmpp_2m"), (1, 0.0, "ddim_spec"), (1, 0.0, "ddim_image"))
+# What a few roundings of pixels near 1 come to, whatever the network does: an eighth of a thousandth of a level.
+ROUNDINGS = 2.0**-20
+# The full samplers make as many calls as there are states.
+MOST_STATES = 100
 _OURS = "gen_export.diffusion.{}".format
 Denoiser = Callable[[np.ndarray, int], np.ndarray]
 
@@ -190,20 +197,21 @@ def last_step_is_the_clipped_image(files: Files) -> Finding:
     return Finding(float(wrong), 0.0, 6)
 
 
-def _runs(files: Files) -> list[tuple[int, float]]:
-    """Numbers of steps and eta to try; where the steps are written out, their fixed number alone."""
-    draws = next(p for p in files.probe("sample_from_noise").graph.card.inputs if p.name == "step_noise").shape[0]
-    if isinstance(draws, int):
-        return [(draws, 0.0), (draws, 0.5)]
-    return [(steps, eta) for steps, eta in RUNS if steps < len(alpha_bars(files))]
+def _runs(files: Files) -> list[tuple[int, float, str]]:
+    """Numbers of steps, eta and solvers to try; where the steps are written out, those alone."""
+    schedule: Any = files.card.schedule
+    if schedule["unrolled"]:
+        return [(schedule["unrolled"], eta, schedule["solver"]) for eta in (0.0, 0.5)]
+    most = schedule["states"]
+    return [run for run in RUNS if run[0] <= most and (most <= MOST_STATES or not SOLVERS[run[2]].all_states)]
 
 
-def _sampled(files: Files, noise: np.ndarray, steps: int, eta: float) -> np.ndarray:
-    """Pixels of the file for given noise of all draws, (1 + steps, N, C, H, W)."""
+def _sampled(files: Files, noise: np.ndarray, steps: int, eta: float, solver: str) -> np.ndarray:
+    """Pixels of the file for given noise of all draws, (1 + draws, N, C, H, W)."""
     ports = files.probe("sample_from_noise").graph.card.inputs
-    free = {"steps": np.array(steps), "eta": np.array(eta, np.float32)}
-    options = {port.name: free[port.name] for port in ports if port.name in free}
-    given = {"noise": noise[0], "step_noise": noise[1:], **options}
+    free = {"steps": steps, "eta": np.float32(eta), "solver": list(SOLVERS).index(solver)}
+    free |= {"noise": noise[0], "step_noise": noise[1:]}
+    given = {port.name: np.asarray(free[port.name]) for port in ports if port.name in free}
     return files.run("sample_from_noise", given, inner=("pixels",))["pixels"]
 
 
@@ -222,18 +230,20 @@ def _denoisers(files: Files) -> Iterator[Denoiser]:
 
 @fact(_OURS("sampler_is_its_steps"), "tolerance", families=DIFFUSION, graphs=("sample_from_noise", "denoise"))
 def sampler_is_its_steps(files: Files) -> Finding:
-    """The sampler's pixels are those of DDIM over `denoise`, at trailing states, from the noise that it is given.
+    """The sampler's pixels are those of its solvers over `denoise`, at its states, from the noise that it is given.
 
     The bound is measured: four times what moving the network's outputs by 2^-24 of their largest does to the pixels of
     the same run, at worst and in root mean square.
     """
     abars, found = alpha_bars(files).astype(np.float32), []
-    for steps, eta in _runs(files):
+    schedule: Any = files.card.schedule
+    for steps, eta, solver in _runs(files):
         shape = (1 + steps, 2, *image_shape(files))
         noise = random(f"sampler {steps}").standard_normal(shape).astype(np.float32)
+        how = solver, float(np.float32(eta)), schedule["spacing"]
         images, moved = (
-            ddim_sample(denoise, noise[0], lambda j, z=noise: z[j], abars, steps, float(np.float32(eta)))
-            for denoise in _denoisers(files)
+            solve(denoise, noise[0], lambda j, z=noise: z[j], abars, steps, *how) for denoise in _denoisers(files)
         )
-        found += [size(_sampled(files, noise, steps, eta) - images) / (4.0 * size(moved - images)) for size in SIZES]
+        size_of = [size(_sampled(files, noise, steps, eta, solver) - images) for size in SIZES]
+        found += [apart / (4.0 * size(moved - images) + ROUNDINGS) for apart, size in zip(size_of, SIZES, strict=True)]
     return worst(found, 1.0, len(found), "in units of the bound")

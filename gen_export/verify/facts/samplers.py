@@ -18,9 +18,10 @@ from gen_export.verify.files import Files, random
 SAMPLERS = ("vae", "vqvae", "gan", "diffusion")
 # Options of a run, each held in its port's range; a sampler takes those that it knows.
 TRIALS = (
-    {"steps": 7, "eta": 0.5, "temperature": 1.0, "top_k": 2**31},
-    {"steps": 3, "eta": 0.0, "temperature": 0.7, "top_k": 3},
-    {"steps": 2, "eta": 1.0, "temperature": 0.0, "top_k": 2**31},
+    {"steps": 7, "eta": 0.5, "solver": 0, "temperature": 1.0, "top_k": 2**31},
+    {"steps": 3, "eta": 0.0, "solver": 1, "temperature": 0.7, "top_k": 3},
+    {"steps": 2, "eta": 1.0, "solver": 0, "temperature": 0.0, "top_k": 2**31},
+    {"steps": 3, "eta": 0.0, "solver": 4, "temperature": 1.0, "top_k": 2**31},
 )
 # Seeds and first samples: the ends of int64, and more samples than int32 and a float32 can count.
 STARTS = ((0, 0), (42, 7), (-1, 2**40), (2**63 - 1, 7))
