@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import gen_export
-from gen_export.cli import export, inspect, reconstruct, run, train, verify
+from gen_export.cli import certify, export, inspect, reconstruct, run, train, verify
 from gen_export.cli.data import data
 from gen_export.errors import GenExportError
 
@@ -32,6 +32,7 @@ run.register(app)
 reconstruct.register(app)
 inspect.register(app)
 verify.register(app)
+certify.register(app)
 app.add_typer(data, name="data")
 
 

@@ -1,11 +1,13 @@
 """The command `inspect`: what a file says of itself, for people or as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from gen_export.cli.tables import table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +42,7 @@ def inspect(
     console = Console()
     console.print(_overview(model))
     for title, ports in (("inputs", model.card.inputs), ("outputs", model.card.outputs)):
-        console.print(_table(title, _PORT_COLUMNS, map(_port_row, ports)))
+        console.print(table(title, _PORT_COLUMNS, map(_port_row, ports)))
     if model.card.parity:
         console.print(_parity(model.card))
 
@@ -57,7 +59,7 @@ def _overview(model: "Model") -> "Table":
         *((name, _line(section)) for name in _SECTIONS if (section := getattr(card, name))),
         *([("verified", _verified(model))] if card.verified else []),
     ]
-    return _table(str(model.path), ("", ""), rows, show_header=False)
+    return table(str(model.path), ("", ""), rows, show_header=False)
 
 
 def _part(model: "Model", name: str) -> str:
@@ -95,25 +97,11 @@ def _span(port: "Port") -> str:
 def _parity(card: "Card") -> "Table":
     """The measured differences from the model that was exported."""
     names = list(dict.fromkeys(name for row in card.parity for name in row))
-    return _table(
+    return table(
         "parity with the trained model",
         names,
         ([_text(row.get(n, "")) for n in names] for row in card.parity),
     )
-
-
-def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], show_header: bool = True) -> "Table":
-    """A table whose cells are taken literally: they come from a file and may hold markup or escapes."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_header=show_header)
-    for column in columns:
-        table.add_column(Text(printable(column)), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table
 
 
 def _line(section: Mapping[str, Any]) -> str:
@@ -129,8 +117,3 @@ def _text(value: Any) -> str:
         more = ", ..." if len(value) > 10 else ""
         return f"[{', '.join(map(_text, value[:10]))}{more}]"
     return f"{{{_line(value)}}}" if isinstance(value, Mapping) else str(value)
-
-
-def printable(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)

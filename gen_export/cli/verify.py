@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen_export.cli.tables import table
+
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from gen_export.verify.files import Files
     from gen_export.verify.report import Outcome
@@ -99,7 +101,8 @@ def _show(results: dict[str, list["Outcome"]], statements: bool) -> None:
 
     console = Console()
     for name, outcomes in results.items():
-        console.print(_table(name, outcomes, statements))
+        columns = (*_COLUMNS, *(("statement",) if statements else ()))
+        console.print(table(name, columns, (_row(outcome, statements) for outcome in outcomes)))
         for outcome in outcomes:
             if outcome.verdict != "passed":
                 console.print(f"{outcome.verdict}: {_why(outcome)}", markup=False, highlight=False, soft_wrap=True)
@@ -115,23 +118,15 @@ def _why(outcome: "Outcome") -> str:
     return f"{outcome.fact.name}: {outcome.fact.statement} ({measured.strip()})"
 
 
-def _table(title: str, outcomes: list["Outcome"], statements: bool) -> "Table":
-    from rich import box
-    from rich.table import Table
+def _row(outcome: "Outcome", statements: bool) -> "tuple[str | Text, ...]":
+    """An outcome as the columns of the table."""
     from rich.text import Text
 
-    from gen_export.cli.inspect import printable
-
-    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in (*_COLUMNS, *(("statement",) if statements else ())):
-        table.add_column(column, overflow="fold")
-    for outcome in outcomes:
-        found = outcome.finding
-        numbers = ("", "", "") if found is None else (f"{found.error:.2g}", f"{found.bound:.2g}", f"{found.cases}")
-        verdict = Text(outcome.verdict, style=_STYLES[outcome.verdict])
-        extra = (outcome.fact.statement,) if statements else ()
-        table.add_row(_short(outcome.fact.name), outcome.fact.kind, *numbers, verdict, *extra)
-    return table
+    found = outcome.finding
+    numbers = ("", "", "") if found is None else (f"{found.error:.2g}", f"{found.bound:.2g}", f"{found.cases}")
+    verdict = Text(outcome.verdict, style=_STYLES[outcome.verdict])
+    extra = (outcome.fact.statement,) if statements else ()
+    return _short(outcome.fact.name), outcome.fact.kind, *numbers, verdict, *extra
 
 
 def _short(name: str) -> str:

@@ -19,6 +19,7 @@ COMMANDS = [
     ("reconstruct",),
     ("inspect",),
     ("verify",),
+    ("certify",),
     ("data", "list"),
     ("data", "prepare"),
     ("data", "preview"),
