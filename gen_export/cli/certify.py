@@ -88,4 +88,4 @@ def _marked(factor: float) -> str:
 
 def _up(value: float) -> str:
     """Five digits, rounded up, so that what is shown is still a bound."""
-    return f"{Context(prec=5, rounding=ROUND_CEILING).create_decimal_from_float(value).normalize():g}"
+    return f"{Context(prec=5, rounding=ROUND_CEILING).create_decimal_from_float(value):g}"
