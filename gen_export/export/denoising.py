@@ -13,7 +13,7 @@ from gen_export.export.subgraphs import choose, either, inline, loop
 from gen_export.models.recipes import Denoising
 from gen_export.spec.diffusion import image_ddim_law
 from gen_export.spec.schedules import SPACINGS
-from gen_export.spec.solvers import SOLVERS, Levels, moved_states
+from gen_export.spec.solvers import SOLVERS, Levels, moves, visited
 from gen_runtime.ports import Port
 
 STEP = "step"
@@ -36,9 +36,7 @@ class DenoisingGraph(SamplerGraph):
         steps = xp.where(everywhere, constant(self.recipe.states, np.int64), inputs["steps"])
 
         def body(j: GraphArray, x: GraphArray, memory: GraphArray) -> list[GraphArray]:
-            k = j // each
-            correcting = j - k * each > 0
-            states = [xp.reshape(self._state(i, steps), (1,)) for i in (k - 1 + 1 // (k + 1), k, k + 1)]
+            states, correcting = visited(j, steps, each, lambda i, n: xp.reshape(self._state(i, n), (1,)))
             at = xp.where(correcting, states[2], states[1])
             levels, eps_hat = self._evaluate(x, at, states, correcting, inputs["eta"])
             moved = [partial(s.move, levels, x, eps_hat, memory) for s in solvers]
@@ -46,18 +44,18 @@ class DenoisingGraph(SamplerGraph):
             return [_add_noise(mean, sigma, lambda: noise.fresh(xp.reshape(j + 1, (1,)))), memory]
 
         shape = ("count", *self.recipe.noise_shape)
-        moves = steps * each - (each - 1)
-        return loop(moves, [noise.initial, 0.0 * noise.initial], [shape, shape], body)[0]
+        return loop(moves(steps, each), [noise.initial, 0.0 * noise.initial], [shape, shape], body)[0]
 
     def _row(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
         """The reverse process as copies of the default solver's move, without Loop or If."""
         solver, x = SOLVERS[self.recipe.solver], noise.initial
-        steps, memory = self.unroll or 0, 0.0 * x
-        for j in range(solver.moves(steps, self.recipe.states)):
-            at, states, correcting = moved_states(solver, self._state, self.recipe.states, j, steps)
-            held = [constant([state], np.int64) for state in (at, *states)]
-            eta = inputs.get("eta", constant(0.0, np.float32))
-            levels, eps_hat = self._evaluate(x, held[0], held[1:], constant(correcting, np.bool_), eta)
+        steps, memory = solver.steps(self.unroll or 0, self.recipe.states), 0.0 * x
+        eta = inputs["eta"] if "eta" in inputs else constant(0.0, np.float32)
+        for j in range(moves(steps, solver.evaluations)):
+            visits, correcting = visited(j, steps, solver.evaluations, self._state)
+            states = [constant([state], np.int64) for state in visits]
+            at = states[2] if correcting else states[1]
+            levels, eps_hat = self._evaluate(x, at, states, constant(correcting, np.bool_), eta)
             x, sigma, memory = solver.move(levels, x, eps_hat, memory)
             if solver.noisy:
                 x = x + sigma * noise.fresh(constant([j + 1], np.int64))

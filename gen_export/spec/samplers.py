@@ -16,7 +16,7 @@ from gen_export.spec.diffusion import (
     pf_ode_rhs,
 )
 from gen_export.spec.schedules import SPACINGS, ContinuousLinear, image_time, state_time
-from gen_export.spec.solvers import SOLVERS, Levels, moved_states
+from gen_export.spec.solvers import SOLVERS, Levels, moves, visited
 
 Array = Any
 Denoiser = Callable[[Array, Any], Array]
@@ -94,10 +94,11 @@ def solve(
     def between(j: int, steps: int) -> int:
         return SPACINGS[spacing](j, steps, states)
 
-    for j in range(chosen.moves(steps, states) if steps else 0):
-        at, (r, t, s), correcting = moved_states(chosen, between, states, j, steps)
+    run = chosen.steps(steps, states) if steps else 0
+    for j in range(moves(run, chosen.evaluations)):
+        (r, t, s), correcting = visited(j, run, chosen.evaluations, between)
         levels = Levels(abars[r], abars[t], abars[s], xp.asarray(correcting), eta)
-        x, sigma, memory = chosen.move(levels, x, denoise(x, at), memory)
+        x, sigma, memory = chosen.move(levels, x, denoise(x, s if correcting else t), memory)
         if sigma > 0:
             x = x + sigma * noise(j + 1)
     return x

@@ -52,44 +52,42 @@ class Solver:
     Attributes:
         move: From the levels, the state, the predicted noise and the memory to the next state without its fresh
             noise, the scale of that noise, and the memory of the next move.
-        summary: In one line.
         order: Of convergence to the probability flow; None for what does not converge to it.
         evaluations: Of the denoiser in a step; the last step takes one less where it is two.
         all_states: Whether it goes through all T states, whatever the number of steps.
         noisy: Whether its steps may add fresh noise.
-        amplifies: Whether it divides by a without clipping what comes out: from a level of almost pure noise, that
-            makes grey levels of float32 rounding.
     """
 
     move: Callable[[Levels, Array, Array, Array], Moved]
-    summary: str
     order: int | None = None
     evaluations: int = 1
     all_states: bool = False
     noisy: bool = False
-    amplifies: bool = False
 
-    def moves(self, steps: Array, states: int) -> Array:
-        """Evaluations of the denoiser in a run: at state 0 there is nothing to correct."""
-        return (0 * steps + states if self.all_states else steps) * self.evaluations - (self.evaluations - 1)
+    def steps(self, asked: int, states: int) -> int:
+        """The steps of a run of which so many are asked."""
+        return states if self.all_states else asked
 
 
-def moved_states(
-    solver: Solver, state: Callable[[int, int], int], states: int, j: int, steps: int
-) -> tuple[int, tuple[int, int, int], bool]:
-    """Where move j of a run evaluates the denoiser, the states r, t, s of its levels, and whether it corrects a step.
+def moves(steps: Array, evaluations: Array) -> Array:
+    """Evaluations of the denoiser in a run: at state 0 there is nothing to correct."""
+    return steps * evaluations - (evaluations - 1)
+
+
+def visited(
+    j: Array, steps: Array, evaluations: Array, state: Callable[[Array, Array], Array]
+) -> tuple[list[Array], Array]:
+    """The states r, t, s of the levels of move j of a run, and whether it is the second evaluation of a step.
 
     Args:
-        solver: Of the run.
-        state: From a step's number and the number of steps to the state before it.
-        states: T.
-        j: The move, 0 .. `solver.moves` - 1.
+        j: The move, 0 .. `moves` - 1.
         steps: Of the run.
+        evaluations: Of the solver in a step.
+        state: From a step's number and the number of steps to the state before it.
     """
-    steps = states if solver.all_states else steps
-    k, correcting = j // solver.evaluations, j % solver.evaluations > 0
-    r, t, s = (state(i, steps) for i in (max(k - 1, 0), k, k + 1))
-    return (s if correcting else t), (r, t, s), correcting
+    k = j // evaluations
+    correcting = j - k * evaluations > 0
+    return [state(i, steps) for i in (k - 1 + 1 // (k + 1), k, k + 1)], correcting
 
 
 def _rates(abar: Array) -> tuple[Array, Array]:
@@ -166,16 +164,12 @@ def ddim_image(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved
 
 
 SOLVERS = {
-    "ddim": Solver(ddim, "DDIM, clipped; eta 0 deterministic .. 1 ancestral", order=1, noisy=True),
-    "ddpm": Solver(ddpm, "DDPM with the posterior variance, clipped", noisy=True),
-    "euler": Solver(euler, "Euler's method on the probability flow", order=1),
-    "heun": Solver(
-        heun, "Heun's method, clipped, two calls of the network a step", order=2, evaluations=2, amplifies=True
-    ),
-    "dpmpp_2m": Solver(dpmpp_2m, "DPM-Solver++(2M), clipped", order=2),
-    "ddim_spec": Solver(
-        ddim_spec, "the reference's DDIM through all states, guarded and unclipped", all_states=True, amplifies=True
-    ),
-    "ddim_image": Solver(ddim_image, "the reference's image DDIM through all states, clipped", all_states=True),
+    "ddim": Solver(ddim, order=1, noisy=True),
+    "ddpm": Solver(ddpm, noisy=True),
+    "euler": Solver(euler, order=1),
+    "heun": Solver(heun, order=2, evaluations=2),
+    "dpmpp_2m": Solver(dpmpp_2m, order=2),
+    "ddim_spec": Solver(ddim_spec, all_states=True),
+    "ddim_image": Solver(ddim_image, all_states=True),
 }
 """The solvers that a sampler offers, in the order of their numbers."""

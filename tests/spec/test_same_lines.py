@@ -170,7 +170,8 @@ NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated 
     schedules.alpha_bars,
     schedules.named_alpha_bars,
     schedules.image_time,
-    solvers.moved_states,
+    solvers.moves,
+    solvers.visited,
 }
 NOT_ARRAYS: set[Callable[..., Any]] = {  # a truth value, and systems whose steps have cases
     dynamics.is_fixed_point,

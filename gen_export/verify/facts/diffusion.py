@@ -244,6 +244,6 @@ def sampler_is_its_steps(files: Files) -> Finding:
         images, moved = (
             solve(denoise, noise[0], lambda j, z=noise: z[j], abars, steps, *how) for denoise in _denoisers(files)
         )
-        size_of = [size(_sampled(files, noise, steps, eta, solver) - images) for size in SIZES]
-        found += [apart / (4.0 * size(moved - images) + ROUNDINGS) for apart, size in zip(size_of, SIZES, strict=True)]
+        apart = _sampled(files, noise, steps, eta, solver) - images
+        found += [size(apart) / (4.0 * size(moved - images) + ROUNDINGS) for size in SIZES]
     return worst(found, 1.0, len(found), "in units of the bound")
