@@ -10,7 +10,7 @@ setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,train,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,train,dev,oracle]'
 	touch $@
 
 # What an application installs: no torch, no onnx.

@@ -9,8 +9,9 @@ Schedules are float64 NumPy arrays; cast them to the dtype of the data before us
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -37,17 +38,37 @@ def cosine_betas(states: int, offset: float = 0.008, largest: float = 0.999) -> 
     return np.minimum(1.0 - curve[1:] / curve[:-1], largest)
 
 
+def scaled_linear_betas(states: int, beta_start: float, beta_end: float) -> np.ndarray:
+    """beta_i whose square roots go from sqrt(beta_start) to sqrt(beta_end) in equal steps, shape (T,).
+
+    Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion Models* (2022), arXiv:2112.10752.
+    """
+    return linear_betas(states, math.sqrt(beta_start), math.sqrt(beta_end)) ** 2
+
+
 def alpha_bars(betas: np.ndarray) -> np.ndarray:
     """alpha_bar_0 = 1 and alpha_bar_{t+1} = alpha_bar_t (1 - beta_t), shape (T + 1,) (`alphaBar`)."""
     return np.cumprod(np.concatenate([np.ones(1), 1.0 - betas]))
 
 
-def named_alpha_bars(kind: Literal["cosine", "linear"], states: int) -> np.ndarray:
-    """alpha_bar of the schedules that models offer by name, shape (T + 1,)."""
-    if kind == "cosine":
-        return alpha_bars(cosine_betas(states))
-    # The endpoints of Ho et al. for T = 1000, scaled so that any T ends at about the same noise.
-    return alpha_bars(linear_betas(states, 0.1 / states, min(20.0 / states, 0.999)))
+def _scaled(betas: Callable[[int, float, float], np.ndarray], states: int, first: float, last: float) -> np.ndarray:
+    """Betas whose ends are chosen for 1000 states, times 1000 / T, so that any T ends at about the same noise."""
+    return betas(states, first * 1000 / states, min(last * 1000 / states, 0.999))
+
+
+SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {
+    "cosine": cosine_betas,
+    "linear": lambda states: _scaled(linear_betas, states, 1e-4, 0.02),
+    "scaled_linear": lambda states: _scaled(scaled_linear_betas, states, 8.5e-4, 0.012),
+    "torchlean": lambda states: linear_betas(states, 1e-4, 0.12),
+}
+"""The betas that models offer by name, of T states: Nichol & Dhariwal's, Ho et al.'s, Rombach et al.'s, and the
+reference's (section 6.10), which is made for T = 100."""
+
+
+def named_alpha_bars(kind: str, states: int) -> np.ndarray:
+    """alpha_bar of one of `SCHEDULES`, shape (T + 1,)."""
+    return alpha_bars(SCHEDULES[kind](states))
 
 
 def noisy_alpha_bars(abars: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from gen_export.models.recipes import Denoising
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
 from gen_export.spec.samplers import solve
+from tests.mixture import Mixture
 
 OPSETS = {18: 8, 23: 11}  # opset -> a version of the file format that knows it
 
@@ -70,6 +71,35 @@ class GaussianData:
     def recipe(self, steps: int = 8, **options: str) -> Denoising:
         """How the files sample it."""
         return Denoising(self.mean.shape, self.abars.astype(np.float32), steps, **options)
+
+
+def mixture_network(data: Mixture) -> ir.Model:
+    """The exact denoiser of a mixture in the plane as an ONNX model: x (batch, 1, 1, 2) and t -> eps_hat."""
+    centers, precisions, levels = (np.stack(rows) for rows in zip(*map(data.law, range(len(data.abars))), strict=True))
+    text = """
+        <ir_version: 8, opset_import: ["" : 18]>
+        denoise (float[batch, 1, 1, 2] x, int64[1] t) => (float[batch, 1, 1, 2] eps_hat)
+        {
+            center = Gather(centers, t)
+            precision = Gather(precisions, t)
+            level = Gather(levels, t)
+            noise_rate = Gather(noise_rates, t)
+            apart = Sub(x, center)
+            pulls = MatMul(apart, precision)
+            products = Mul(apart, pulls)
+            exponents = MatMul(products, minus_halves)
+            logits = Add(exponents, level)
+            row = Transpose <perm = [0, 3, 2, 1]> (logits)
+            shares = Softmax <axis = -1> (row)
+            columns = Transpose <perm = [0, 2, 1, 3]> (pulls)
+            pull = MatMul(shares, columns)
+            eps_hat = Mul(noise_rate, pull)
+        }
+    """
+    tables = {"centers": centers[:, :, None], "precisions": precisions, "levels": levels[:, :, None, None]}
+    rates = np.sqrt(1.0 - data.abars)[:, None, None, None]
+    model = parse(text, **tables, noise_rates=rates, minus_halves=np.full((2, 1), -0.5))
+    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model)))  # types, as a traced network has
 
 
 def parse(text: str, **weights: np.ndarray) -> ir.Model:

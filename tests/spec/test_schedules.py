@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gen_export.spec.schedules import (
+    SCHEDULES,
     ContinuousLinear,
     alpha_bars,
     cosine_betas,
@@ -11,11 +12,10 @@ from gen_export.spec.schedules import (
     linear_betas,
     named_alpha_bars,
     noisy_alpha_bars,
+    scaled_linear_betas,
     state_time,
     trailing_state,
 )
-
-SCHEDULES = {"linear": lambda states: linear_betas(states, 1e-4, 0.02), "cosine": cosine_betas}
 
 
 @pytest.fixture(params=SCHEDULES, name="betas_of")
@@ -95,6 +95,28 @@ def test_schedules_by_name_are_the_cosine_and_a_linear_one_scaled_to_its_states(
     assert named_alpha_bars("linear", 10)[-1] == alpha_bars(linear_betas(10, 0.01, 0.999))[-1]
     # exp(-integral beta) = exp(-(0.1 + 20) / 2) at any T, up to the 2 percent in the exponent that T = 10000 leaves.
     assert np.log(named_alpha_bars("linear", 10_000)[-1]) == pytest.approx(-10.05, rel=0.02)
+
+
+def test_scaled_linear_betas_have_square_roots_in_equal_steps() -> None:
+    """Rombach et al. (2022): from 8.5e-4 to 0.012 over 1000 states."""
+    betas = scaled_linear_betas(1000, 8.5e-4, 0.012)
+
+    np.testing.assert_allclose(betas[[0, -1]], [8.5e-4, 0.012], rtol=1e-14)
+    np.testing.assert_allclose(np.diff(np.sqrt(betas)), (0.012**0.5 - 8.5e-4**0.5) / 999, rtol=1e-10)
+    np.testing.assert_array_equal(named_alpha_bars("scaled_linear", 1000), alpha_bars(betas))
+    assert betas.mean() < linear_betas(1000, 8.5e-4, 0.012).mean()
+
+
+def test_any_number_of_scaled_states_ends_at_about_the_same_noise() -> None:
+    for kind in ("linear", "scaled_linear"):
+        ends = [np.log(named_alpha_bars(kind, states)[-1]) for states in (500, 1000, 4000)]
+        np.testing.assert_allclose(ends, ends[1], rtol=0.03)
+
+
+def test_the_references_schedule_by_name_has_its_own_figure() -> None:
+    """Reference section 6.10; for another number of states its betas stay as they are."""
+    assert np.sqrt(named_alpha_bars("torchlean", 100)[-1]) == pytest.approx(0.04367, abs=5e-6)
+    np.testing.assert_array_equal(named_alpha_bars("torchlean", 7), alpha_bars(linear_betas(7, 1e-4, 0.12)))
 
 
 def test_the_time_of_a_state_is_its_share_of_all() -> None:
