@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gen_export.export.flow import flow_graphs
 from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
 from gen_export.export.graph_arrays import GraphArray, constant
 from gen_export.export.sampler_graph import Built, Inputs, NoiseSource, SamplerGraph, build
@@ -104,7 +105,7 @@ class DenoisingGraph(SamplerGraph):
         return NoiseSource(inputs["noise"], draw)
 
     def extras(self) -> list[Built]:
-        """One step of ddim as a graph of its own: x, t, s, eta and the noise z in, x_s out."""
+        """One step of ddim as a graph of its own, x, t, s, eta and the noise z in, x_s out; and those of the flow."""
         shape, last = ("batch", *self.recipe.noise_shape), self.recipe.states
         ports = (
             Port("x", "float32", shape, "noised images"),
@@ -114,14 +115,14 @@ class DenoisingGraph(SamplerGraph):
             Port("z", "float32", shape, "standard normal noise; needed when eta > 0", optional=True),
         )
 
-        def compute(i: Inputs) -> GraphArray:
+        def compute(i: Inputs) -> tuple[GraphArray]:
             t, s = (xp.reshape(i[name], (1,)) for name in ("t", "s"))
             levels, eps_hat = self._evaluate(i["x"], t, (t, t, s), constant(False, np.bool_), i["eta"])
             mean, sigma = image_ddim_law(i["x"], eps_hat, levels.t, levels.s, levels.eta)
-            return _add_noise(mean, sigma, lambda: i["z"])
+            return (_add_noise(mean, sigma, lambda: i["z"]),)
 
-        output = Port("x_s", "float32", shape, "images at noise level s")
-        return [build(STEP, ports, output, self.networks[0], compute)]
+        output, network = Port("x_s", "float32", shape, "images at noise level s"), self.networks[0]
+        return [build(STEP, ports, (output,), network, compute), *flow_graphs(self.recipe, network, self.unroll)]
 
 
 def _add_noise(mean: GraphArray, sigma: GraphArray, fresh: Callable[[], GraphArray]) -> GraphArray:

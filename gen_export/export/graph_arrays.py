@@ -208,9 +208,9 @@ class GraphNamespace(ModuleType):
         return emit("ReduceMax", x, constant([axis], np.int64), keepdims=int(keepdims))
 
     @staticmethod
-    def sum(x: GraphArray, axis: int, keepdims: bool = False) -> GraphArray:
-        """Sum along an axis, of floats: ONNX Runtime's sum of whole numbers saturates."""
-        return emit("ReduceSum", x, constant([axis], np.int64), keepdims=int(keepdims))
+    def sum(x: GraphArray, axis: int | Sequence[int], keepdims: bool = False) -> GraphArray:
+        """Sum along an axis or several, of floats: ONNX Runtime's sum of whole numbers saturates."""
+        return emit("ReduceSum", x, constant(np.atleast_1d(axis), np.int64), keepdims=int(keepdims))
 
     @staticmethod
     def cumulative_sum(x: GraphArray, axis: int) -> GraphArray:

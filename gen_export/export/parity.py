@@ -34,11 +34,11 @@ LARGEST_SHARE_APART = 0.03
 LARGEST_STEP_ERROR = 1e-3  # a grey level is 2 / 255
 
 
-def call_parity(family: Family, graph: Graph, exported: RuntimeGraph) -> list[dict[str, Any]]:
+def call_parity(graph: Graph, exported: RuntimeGraph, within: float = LARGEST_RELATIVE_ERROR) -> list[dict[str, Any]]:
     """The worst errors of a graph's outputs, one entry a batch size: largest absolute, and relative in L2.
 
     Raises:
-        ExportError: An output's relative error is above 1e-5, and its absolute one above rounding.
+        ExportError: An output's relative error is above `within`, and its absolute one above rounding.
     """
     rows = []
     for batch in BATCHES:
@@ -50,22 +50,22 @@ def call_parity(family: Family, graph: Graph, exported: RuntimeGraph) -> list[di
         found = exported.execute(inputs)
         apart = [_apart(found[port.name], value) for port, value in zip(graph.outputs, expected, strict=True)]
         for port, error in zip(graph.outputs, apart, strict=True):
-            _require_close(f"{graph.name}: {port.name}", batch, error)
-        rows.append({"graph": graph.name, "batch": batch, **_worst(apart)})
+            _require_close(f"{graph.name}: {port.name}", batch, error, within)
+        rows.append({"graph": graph.name, "batch": batch, **_worst(apart, within)})
     return rows
 
 
-def _require_close(what: str, batch: int, error: dict[str, float]) -> None:
-    if not (error["rel_l2"] <= LARGEST_RELATIVE_ERROR or error["max_abs"] <= ROUNDING):
+def _require_close(what: str, batch: int, error: dict[str, float], within: float) -> None:
+    if not (error["rel_l2"] <= within or error["max_abs"] <= ROUNDING):
         raise ExportError(
-            f"{what}: expected torch's output within {LARGEST_RELATIVE_ERROR:g} relative at batch {batch},"
+            f"{what}: expected torch's output within {within:g} relative at batch {batch},"
             f" found {error['rel_l2']:.2e}; the file is not kept"
         )
 
 
-def _worst(errors: Sequence[dict[str, float]]) -> dict[str, float]:
+def _worst(errors: Sequence[dict[str, float]], within: float) -> dict[str, float]:
     """The largest error of each kind; a number so near zero that only rounding is left has no relative one."""
-    relative = [error["rel_l2"] for error in errors if error["rel_l2"] <= LARGEST_RELATIVE_ERROR]
+    relative = [error["rel_l2"] for error in errors if error["rel_l2"] <= within]
     return {"max_abs": max(error["max_abs"] for error in errors), "rel_l2": max(relative, default=0.0)}
 
 

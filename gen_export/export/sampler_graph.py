@@ -1,7 +1,7 @@
 """What the samplers of all recipes share: ports of the seed, the noise drawn inside, and a graph around a network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Built:
     """A graph built around a family's networks.
 
     Attributes:
-        name: `sample`, `sample_from_noise` or `step`.
+        name: `sample`, `sample_from_noise`, `step` or another of `SUMMARIES`.
         model: The ONNX model.
         inputs: Its input ports.
         outputs: Its output ports.
@@ -102,23 +102,24 @@ def _no_more(_: GraphArray) -> GraphArray:
 def build(
     name: str,
     inputs: tuple[Port, ...],
-    output: Port,
+    outputs: tuple[Port, ...],
     network: ir.Model,
-    compute: Callable[[Inputs], GraphArray],
+    compute: Callable[[Inputs], Sequence[GraphArray]],
     inner: tuple[Port, ...] = (),
 ) -> Built:
-    """A model with these ports, of the network's opset, whose output is what `compute` records.
+    """A model with these ports, of the network's opset, whose outputs are what `compute` records.
 
     `compute` gives the values of `inner` their names (`named`).
     """
     with recording(name, network.opset_imports[""]) as graph:
-        result = compute({port.name: _declare(port) for port in inputs}).value
-        result.name, result.shape = output.name, ir.Shape(output.shape)
-        graph.outputs.append(result)
+        results = compute({port.name: _declare(port) for port in inputs})
+        for port, result in zip(outputs, results, strict=True):
+            named(port, result).value.shape = ir.Shape(port.shape)
+            graph.outputs.append(result.value)
     model = ir.Model(graph, ir_version=network.ir_version)
     _name_apart(graph)
     NameFixPass()(model)
-    return Built(name, model, inputs, (output,), inner)
+    return Built(name, model, inputs, outputs, inner)
 
 
 def _name_apart(graph: ir.Graph) -> None:

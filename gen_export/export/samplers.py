@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from gen_export.export.autoregressive import AutoregressiveGraph
 from gen_export.export.denoising import STEP, DenoisingGraph
+from gen_export.export.flow import INVERT, LOG_LIKELIHOOD, SLOPE
 from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
 from gen_export.export.graph_arrays import GraphArray
 from gen_export.export.sampler_graph import (
@@ -31,6 +32,9 @@ SUMMARIES = {
     SAMPLE: "Images from a seed: noise, network and bytes in one call.",
     FROM_NOISE: "Images from given noise, for runtimes whose integers are wrong and for tests.",
     STEP: "One step of the sampler from noise level t to s.",
+    SLOPE: "The predicted noise in images, and its derivative along a direction.",
+    INVERT: "The noise from which ddim returns given images.",
+    LOG_LIKELIHOOD: "The log density of images under the probability flow.",
 }
 
 
@@ -70,11 +74,11 @@ def build_samplers(
         source = seeded(recipe, inputs)
         return source._replace(initial=named(drawn, source.initial))
 
-    def to_images(noise: Callable[[Inputs], NoiseSource]) -> Callable[[Inputs], GraphArray]:
-        return lambda i: xp.permute_dims(to_bytes(named(pixels, sampler.images(noise(i), i))), (0, 2, 3, 1))
+    def to_images(noise: Callable[[Inputs], NoiseSource]) -> Callable[[Inputs], tuple[GraphArray]]:
+        return lambda i: (xp.permute_dims(to_bytes(named(pixels, sampler.images(noise(i), i))), (0, 2, 3, 1)),)
 
     return [
-        build(SAMPLE, (*SEED_PORTS, *options), images, network, to_images(from_seed), (drawn, pixels)),
-        build(FROM_NOISE, (*sampler.noise_ports(), *options), images, network, to_images(sampler.given), (pixels,)),
+        build(SAMPLE, (*SEED_PORTS, *options), (images,), network, to_images(from_seed), (drawn, pixels)),
+        build(FROM_NOISE, (*sampler.noise_ports(), *options), (images,), network, to_images(sampler.given), (pixels,)),
         *sampler.extras(),
     ]

@@ -90,6 +90,12 @@ def normals(keys: Array, draw: Array, size: int) -> Array:
     return xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)[:, :size]
 
 
+def signs(keys: Array, draw: Array, size: int) -> Array:
+    """Independent signs of one draw, -1 or 1 with equal chances (Rademacher), float32 (N, size): of `uniforms`."""
+    xp = array_namespace(keys)
+    return 2.0 * xp.astype(uniforms(keys, draw, size) > 0.5, xp.float32) - 1.0
+
+
 def seed_bits(seed: int) -> np.ndarray:
     """The 64 bits of a signed or unsigned seed, uint64 (1,)."""
     return np.array([seed % 2**64], np.uint64)

@@ -22,13 +22,13 @@ def answering(function):
 
 
 def test_a_file_that_agrees_is_at_distance_zero_at_every_batch():
-    rows = parity.call_parity(None, GRAPH, answering(lambda x: {"y": 2 * x}))
+    rows = parity.call_parity(GRAPH, answering(lambda x: {"y": 2 * x}))
 
     assert rows == [{"graph": "double", "batch": batch, "max_abs": 0.0, "rel_l2": 0.0} for batch in (1, 3, 8)]
 
 
 def test_a_relative_error_is_measured_exactly():
-    rows = parity.call_parity(None, GRAPH, answering(lambda x: {"y": 2 * x.astype(np.float64) * (1 + 2**-20)}))
+    rows = parity.call_parity(GRAPH, answering(lambda x: {"y": 2 * x.astype(np.float64) * (1 + 2**-20)}))
 
     assert all(row["rel_l2"] == pytest.approx(2**-20, rel=1e-6) for row in rows)
     assert all(0 < row["max_abs"] <= 2 * 2**-20 for row in rows)
@@ -37,7 +37,7 @@ def test_a_relative_error_is_measured_exactly():
 @pytest.mark.parametrize("factor", [1 + 2e-5, 1 - 2e-5, np.nan, np.inf])
 def test_a_file_that_is_too_far_or_not_a_number_is_refused_with_graph_batch_and_error(factor):
     with pytest.raises(ExportError, match=r"^double: y: expected torch's output within 1e-05 .* batch 1, .*not kept$"):
-        parity.call_parity(None, GRAPH, answering(lambda x: {"y": 2 * x.astype(np.float64) * factor}))
+        parity.call_parity(GRAPH, answering(lambda x: {"y": 2 * x.astype(np.float64) * factor}))
 
 
 @pytest.mark.parametrize(("error", "kept"), [(5e-7, True), (-5e-7, True), (5e-6, False)])
@@ -47,10 +47,10 @@ def test_a_number_near_zero_may_be_off_by_the_rounding_of_numbers_near_one(error
     file = answering(lambda x: {"loss": np.array(1e-6 + error)})
 
     if kept:
-        assert parity.call_parity(None, graph, file)[0]["max_abs"] == pytest.approx(5e-7, rel=1e-3)
+        assert parity.call_parity(graph, file)[0]["max_abs"] == pytest.approx(5e-7, rel=1e-3)
     else:
         with pytest.raises(ExportError, match="loss: "):
-            parity.call_parity(None, graph, file)
+            parity.call_parity(graph, file)
 
 
 def test_an_error_in_one_small_output_of_several_is_seen():
@@ -59,7 +59,7 @@ def test_an_error_in_one_small_output_of_several_is_seen():
     graph = Graph("two", "Two.", lambda x: (x, 0.01 * x), (X,), outputs)
 
     with pytest.raises(ExportError, match="two: "):
-        parity.call_parity(None, graph, answering(lambda x: {"a": x, "b": -0.01 * x}))
+        parity.call_parity(graph, answering(lambda x: {"a": x, "b": -0.01 * x}))
 
 
 def test_inputs_are_within_their_ports_and_depend_on_the_seed_alone():

@@ -19,13 +19,16 @@ from gen_export.spec import (
     categorical,
     diffusion,
     dynamics,
+    flow,
     gan,
+    inversion,
     masks,
     noise,
     objectives,
     pixels,
     samplers,
     schedules,
+    solver_constants,
     solvers,
     vae,
     vqvae,
@@ -34,7 +37,9 @@ from tests.export.analytic import evaluate, graph_of
 
 RNG = np.random.default_rng(2)
 X, EPS, Z = RNG.standard_normal((3, 2, 5))
+IMAGES = X.reshape(2, 1, 1, 5), EPS.reshape(2, 1, 1, 5), Z.reshape(2, 1, 1, 5)
 A_T, A_S, SIGMA = np.array(0.35), np.array(0.6), np.array(0.2)
+SLOPES = np.array(-0.5), np.array(3.0)
 WORDS = RNG.integers(0, 2**64, 4, np.uint64)
 KEYS = noise.sample_keys(noise.seed_bits(42), np.arange(3, dtype=np.uint64))
 DRAW = np.array([3], np.uint64)
@@ -52,13 +57,16 @@ MODULES = (
     categorical,
     diffusion,
     dynamics,
+    flow,
     gan,
+    inversion,
     masks,
     noise,
     objectives,
     pixels,
     samplers,
     schedules,
+    solver_constants,
     solvers,
     vae,
     vqvae,
@@ -78,6 +86,7 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     diffusion.forward_noising: (X, EPS, A_T),
     diffusion.epsilon_loss: (X, EPS),
     diffusion.eps_from_velocity: (X, EPS, A_T),
+    diffusion.eps_from_x0: (X, EPS, A_T),
     diffusion.guarded_x0: (X, EPS, A_T),
     diffusion.guarded_ddim_step: (X, EPS, A_T, A_S),
     diffusion.guarded_ddpm_step: (X, EPS, Z, np.array(0.4), A_T, A_S),
@@ -96,15 +105,22 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     dynamics.l2_norm: (X,),
     dynamics.lipschitz_ratio: (lambda x: x * x, X, EPS),
     dynamics.euler_lipschitz: (np.array(-0.1), A_T),
-    dynamics.pf_ode_rhs_lipschitz: (A_T, SIGMA, np.array(3.0)),
-    dynamics.pf_ode_euler_lipschitz: (A_T, SIGMA, np.array(-0.1), np.array(3.0)),
-    dynamics.guarded_ddim_lipschitz: (A_T, A_S, np.array(3.0)),
-    dynamics.image_ddim_lipschitz: (A_T, A_S, np.array(3.0)),
-    dynamics.guarded_ddpm_lipschitz: (np.array(0.4), A_T, np.array(3.0)),
+    dynamics.mixed_lipschitz: (A_T, -A_S, SLOPES),
+    dynamics.clipped_lipschitz: (A_T, A_S, SIGMA, A_T, SLOPES),
+    dynamics.pf_ode_rhs_lipschitz: (A_T, SIGMA, SLOPES),
+    dynamics.pf_ode_euler_lipschitz: (A_T, SIGMA, np.array(-0.1), SLOPES),
+    dynamics.guarded_ddim_lipschitz: (A_T, A_S, SLOPES),
+    dynamics.image_ddim_lipschitz: (A_T, A_S, SLOPES),
+    dynamics.guarded_ddpm_lipschitz: (np.array(0.4), A_T, SLOPES),
+    flow.velocity: (X, EPS, A_T),
+    flow.log_normal: IMAGES[:1],
+    flow.bits_per_dim: (X, 10),
     gan.real_term: (EPS[0],),
     gan.fake_term: (EPS[0],),
     gan.discriminator_loss: (X[0], EPS[0]),
     gan.generator_loss: (EPS[0],),
+    inversion.residual: (*IMAGES, A_T, A_S, 1.0),
+    inversion.secant: (*IMAGES, X.reshape(2, 1, 1, 5) + 1.0),
     masks.hide: (X, HIDDEN),
     masks.merge: (X, EPS, HIDDEN),
     masks.block_mae_sample: (X.reshape(2, 5, 1), masks.BlockMask((2, None), 2), 4),
@@ -117,6 +133,7 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     noise.squares_word: (WORDS, KEYS[:1]),
     noise.uniforms: (KEYS, DRAW, 7),
     noise.normals: (KEYS, DRAW, 7),
+    noise.signs: (KEYS, DRAW, 7),
     objectives.mse: (X, EPS),
     objectives.mse_gradient: (X, EPS),
     objectives.weighted_two_term: (SIGMA, X, EPS),
@@ -137,6 +154,9 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     schedules.ContinuousLinear.beta: (FLOW, SIGMA),
     schedules.ContinuousLinear.alpha_bar: (FLOW, SIGMA),
     schedules.ContinuousLinear.sigma: (FLOW, SIGMA),
+    **dict.fromkeys(solver_constants.STEP_CONSTANTS.values(), (A_T, A_S, SLOPES, SLOPES)),
+    solvers.posterior_rates: (A_T, A_S),
+    solvers.noise_rate_ratio: (A_T, A_S),
     **{solver.move: (LEVELS, X, EPS, Z) for solver in solvers.SOLVERS.values()},
     vae.reparameterize: (X, EPS, Z),
     vae.coordinate_kl: (X, EPS),
@@ -150,6 +170,8 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     vae.beta_negative_elbo: (2.0, vae.ElboTerms(X, EPS)),
     vqvae.squared_l2: (X, EPS),
     vqvae.nearest_code: (X, CODES),
+    vqvae.bisector_distance: (X, abs(EPS)),
+    vqvae.certified_margin: (X, CODES),
     vqvae.lookup: (CODES, np.array([[0, 2], [6, 2]])),
     vqvae.straight_through: (X, EPS),
     vqvae.codebook_loss: (X, EPS),
@@ -160,6 +182,7 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     vqvae.ema_codebook: (COUNTS, CODES[:3], COUNTS[::-1].copy(), CODES[3:6], 0.9, 1e-5),
 }
 NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated before any network runs
+    flow.angles,
     masks.vector_hidden_mask,
     masks.patch_hidden_mask,
     noise.seed_bits,
@@ -167,13 +190,19 @@ NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated 
     noise.counter_normals,
     schedules.linear_betas,
     schedules.cosine_betas,
+    schedules.scaled_linear_betas,
     schedules.alpha_bars,
     schedules.named_alpha_bars,
     schedules.image_time,
     solvers.moves,
     solvers.visited,
 }
-NOT_ARRAYS: set[Callable[..., Any]] = {  # a truth value, and systems whose steps have cases
+NOT_ARRAYS: set[Callable[..., Any]] = {  # a truth value, systems whose steps have cases, loops that run in their files
+    flow.heun,
+    flow.divergence,
+    flow.log_likelihood,
+    inversion.repeat,
+    inversion.invert,
     dynamics.is_fixed_point,
     dynamics.freeze,
     dynamics.ddim_step_system,
@@ -183,7 +212,7 @@ NOT_IN_TORCH = {f for f in CASES if f.__module__ == noise.__name__}  # it cannot
 NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules and whole samplers are not one graph
     *(
         f
-        for m in (anticollapse, dynamics, gan, masks, samplers, solvers, vae, vqvae)
+        for m in (anticollapse, dynamics, gan, masks, samplers, solver_constants, solvers, vae, vqvae)
         for f in CASES
         if f.__module__ == m.__name__
     ),
@@ -193,7 +222,7 @@ NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules 
     schedules.noisy_alpha_bars,
     schedules.ContinuousLinear.alpha_bar,
     schedules.ContinuousLinear.sigma,
-} - {vae.beta_vae_loss, vqvae.lookup, vqvae.straight_through, vqvae.vqvae_loss}
+} - {vae.beta_vae_loss, vqvae.bisector_distance, vqvae.lookup, vqvae.straight_through, vqvae.vqvae_loss}
 WITHOUT_OWN_DTYPE = {
     categorical.temper,
     categorical.categorical,
@@ -206,6 +235,7 @@ WITHOUT_OWN_DTYPE = {
     schedules.trailing_state,
     vae.negative_elbo,
     vae.beta_negative_elbo,
+    vqvae.certified_margin,
     vqvae.nearest_code,
 }
 # exp, log, sin and cos of two libraries may round apart, by one unit in the last place each, through a few more steps.
@@ -225,6 +255,8 @@ def tensors(value: Any) -> Any:
     """The arguments with torch tensors in the place of arrays."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
+    if type(value) is tuple:
+        return tuple(map(tensors, value))
     if isinstance(value, solvers.Levels):
         return solvers.Levels(*map(tensors, value))
     if isinstance(value, vae.ElboTerms):
@@ -234,6 +266,8 @@ def tensors(value: Any) -> Any:
 
 def single(value: Any) -> Any:
     """The arguments with float32 in the place of float64."""
+    if type(value) is tuple:
+        return tuple(map(single, value))
     if isinstance(value, solvers.Levels):
         return solvers.Levels(*map(single, value))
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
@@ -267,6 +301,7 @@ def test_torch_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> None:
     ("function", "free"),
     [
         (vqvae.nearest_code, ({0: "batch"}, None)),
+        (vqvae.certified_margin, ({0: "batch"}, None)),
         (vqvae.lookup, (None, {0: "batch"})),
         (vqvae.perplexity, ({},)),
         (masks.masked_mse, ({0: "batch"},) * 3),
