@@ -15,6 +15,7 @@ Graphs (h = H/4, w = W/4):
     decode:      indices                         ->  image (B, C, H, W)
     reconstruct: image                           ->  reconstruction (B, C, H, W)
     lookup:      indices                         ->  quantized (B, h, w, d)
+    quantize:    encoded (B, h, w, d)            ->  indices, margin (B, h, w)
     objective:   image, beta ()                  ->  loss (), reconstruction (), codebook (), commitment ()
     nll:         indices                         ->  nats (B)
     predict:     code (B), position (1), cache   ->  logits (B, K), cache_out
@@ -100,6 +101,14 @@ class VQVAE(Family):
         """The codes (B, h, w, d) of indices (B, h, w)."""
         return vqvae.lookup(self.codebook.codes, indices)
 
+    def quantize(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices (B, h, w) of the codes nearest to latents (B, h, w, d), and how far each may move and keep its own.
+
+        A graph of its own, so that whoever only encodes does not pay for the margins.
+        """
+        codes = self.codebook.codes
+        return vqvae.nearest_code(encoded, codes), vqvae.certified_margin(encoded, codes)
+
     def decode(self, indices: Tensor) -> Tensor:
         """Images (B, C, H, W) of indices (B, h, w)."""
         return self._image(self.lookup(indices))
@@ -168,6 +177,13 @@ class VQVAE(Family):
         grid = ("batch", *self.grid, self.config.code_dim)
         encoded = Port("encoded", "float32", grid, "latents before quantisation")
         quantized = Port("quantized", "float32", grid, "codes in the place of the latents")
+        margin = Port(
+            "margin",
+            "float32",
+            ("batch", *self.grid),
+            "L2 distance within which a latent keeps its code",
+            minimum=0,
+        )
         beta = Port(
             "beta", "float32", (), "weight of the commitment", minimum=0, default=self.config.beta, optional=True
         )
@@ -182,6 +198,7 @@ class VQVAE(Family):
             Graph("decode", "Images of codes.", self.decode, (indices,), (image,)),
             Graph("reconstruct", "Images through their codes and back.", self.reconstruct, (image,), (rebuilt,)),
             Graph("lookup", "The rows of the codebook.", self.lookup, (indices,), (quantized,)),
+            Graph("quantize", "Codes of latents, and their margins.", self.quantize, (encoded,), (indices, margin)),
             Graph("objective", "The loss and its terms.", self.objective, (image, beta), terms, (encoded, quantized)),
         ]
 

@@ -81,6 +81,18 @@ def test_indices_are_the_nearest_codes_row_by_row(family):
     assert family.grid == (2, 3)
 
 
+def test_latents_are_quantised_as_images_are_with_their_margins(family):
+    indices, encoded = family.encode(images(family))
+    found, margin = family.quantize(encoded)
+    apart = torch.cdist(encoded.reshape(-1, 5).double(), family.codebook.codes.double()).sort().values
+
+    assert torch.equal(found, indices)
+    assert margin.shape == indices.shape
+    # A plane between two codes is no further than halfway between a latent's distances to them.
+    assert torch.all(margin.reshape(-1) <= (apart[:, 1] + apart[:, 0]) / 2)
+    assert torch.all(margin > 0)
+
+
 def test_gradients_are_those_of_the_straight_through_estimator(build_family):
     """`trainingGradients`: decoder's gradient plus beta's for the latent; its own for the code."""
     family = build_family("vqvae", (1, 8, 12), codebook="gradient", **FEW)

@@ -54,6 +54,17 @@ def transposed_grid(model: onnx.ModelProto) -> None:
     model.graph.node.insert(index + 1, onnx.helper.make_node("Transpose", ["rows"], [laid], perm=[0, 2, 1]))
 
 
+def without_the_half(model: onnx.ModelProto) -> None:
+    """A bisector twice as far: gap / between."""
+    bypass("Mul", output=find(model, "Div").input[1])(model)
+
+
+def with_rounding_added(model: onnx.ModelProto) -> None:
+    """The allowance for rounding added to the gap that it should be taken from."""
+    gaps = find(model, "Where", output=find(model, "Div").input[0]).input[1]
+    retype("Sub", "Add", output=gaps)(model)
+
+
 MUTANTS = [
     Mutant("the farthest code for the nearest", FAMILY, "encode", retype("ArgMin", "ArgMax")),
     Mutant("the nearest code sought in float32", FAMILY, "encode", in_float32),
@@ -70,6 +81,14 @@ MUTANTS = [
     Mutant("the decoder sees more than the code", FAMILY, "objective", straight_through_twice),
     Mutant("the farthest code in the objective", FAMILY, "objective", retype("ArgMin", "ArgMax")),
     Mutant("an encoder 1 % off", FAMILY, "encode", edit("encoder.6.weight", lambda weight: weight * 1.01)),
+    Mutant("the margin of the farthest bisector", FAMILY, "quantize", retype("ReduceMin", "ReduceMax", at=1)),
+    Mutant("margins twice too large", FAMILY, "quantize", without_the_half),
+    Mutant("margins half too small", FAMILY, "quantize", scale(1.0 - 2.0**-23, 0.5, at=-1)),
+    Mutant("margins 0.01 % too large", FAMILY, "quantize", scale(1.0 - 2.0**-23, 1.0001, at=-1)),
+    Mutant("margins by |c_j - c_k|^2 for |c_j - c_k|", FAMILY, "quantize", bypass("Sqrt", at=2)),
+    Mutant("margins that count rounding in their favour", FAMILY, "quantize", with_rounding_added),
+    Mutant("margins sought in float32", FAMILY, "quantize", in_float32),
+    Mutant("a codebook 1 % too large in the margins", FAMILY, "quantize", edit("codebook.codes", lambda c: c * 1.01)),
     Mutant("likelihoods are means over positions", FAMILY, "nll", retype("ReduceSum", "ReduceMean", output="nats")),
     Mutant("keys and values exchanged in the cache", FAMILY, "predict", swap_keys_and_values),
     Mutant("the first code depends on one before it", FAMILY, "predict", bypass("Where", operand=2)),

@@ -9,6 +9,7 @@ from scipy import stats
 
 from gen_export.spec.objectives import mse, weighted_three_term
 from gen_export.spec.vqvae import (
+    certified_margin,
     codebook_loss,
     commitment_loss,
     ema_codebook,
@@ -103,6 +104,91 @@ def test_a_latent_that_is_a_code_is_at_distance_zero_from_its_choice(seed: int, 
     z = codebook[index]
 
     assert squared_l2(z, lookup(codebook, nearest_code(z, codebook))) == 0.0
+
+
+def exact_margin_holds(z: np.ndarray, codebook: np.ndarray, margin: np.float32) -> bool:
+    """Whether 2 margin |c_j - c_k| <= |z - c_j|^2 - |z - c_k|^2 for all j, k the first nearest code, exactly."""
+    distances = exact_distances(z, codebook)
+    k = int(np.argmin(distances))
+    between, reach = exact_distances(codebook[k], codebook), (2 * Fraction(float(margin))) ** 2
+    others = [j for j in range(len(codebook)) if j != k]
+    return all(reach * between[j] <= (distances[j] - distances[k]) ** 2 for j in others)
+
+
+@pytest.mark.parametrize(
+    ("z", "codes", "expected"),
+    [
+        ([0.5, 0.0], [[0, 0], [2, 0]], 0.5),
+        ([0.0, 9.0], [[0, 0], [2, 0]], 1.0),
+        ([-3.0, 0.0], [[0, 0], [2, 0]], 4.0),
+        ([0.0, 0.0], [[3, 4], [0, 0]], 2.5),
+        ([4.0, 0.0], [[0, 0], [10, 0], [4, 5.9]], 1.0),  # not of the second nearest code, which is the last one
+        ([0.25], [[1], [0], [-7]], 0.25),
+        ([1.0, 1.0], [[0, 0], [2, 2]], 0.0),  # a tie
+        ([2.0, 2.0], [[0, 0], [2, 2], [2, 2]], 0.0),  # rounding may choose either of two equal codes
+        ([0.0, 0.0], [[0, 0], [3, 4], [3, 4]], 2.5),  # of which neither is this latent's
+        ([0.5, 0.0], [[0, 0], [2, 0], [1e20, 1e20]], 0.5),
+    ],
+)
+def test_a_margin_is_the_distance_to_the_nearest_bisector_and_never_more(z, codes, expected) -> None:
+    latent, book = np.array(z, np.float32), np.array(codes, np.float32)
+
+    for found in (certified_margin(latent, book), certified_margin(*map(torch.from_numpy, (latent, book))).numpy()):
+        assert found.dtype == np.float32
+        # 2^-23 for the cast, as much for rounding the product.
+        assert expected * (1 - 3e-7) <= found <= expected
+
+
+@given(seeds, st.integers(1, 12), st.sampled_from([1e-38, 1e-20, 1.0, 1e18, 1e38]), st.booleans())
+def test_no_margin_is_above_the_distance_in_exact_arithmetic(seed: int, dim: int, size: float, far: bool) -> None:
+    rng = np.random.default_rng(seed)
+    book = (size * rng.uniform(-1, 1, (6, dim))).astype(np.float32)
+    book[1] = np.nextafter(book[0], np.float32(0))
+    middles = (book[2:5] / 2 + book[3:] / 2).astype(np.float32)
+    z = np.concatenate([(size * rng.uniform(-2, 2, (4, dim)) * (1 if far else 1e-3)).astype(np.float32), book, middles])
+
+    for latent, margin in zip(z, certified_margin(z, book), strict=True):
+        assert exact_margin_holds(latent, book, margin)
+
+
+def test_no_margin_is_above_the_distance_where_long_sums_round() -> None:
+    """1024 terms of one size, two codes of the same length, latents a few units in the last place off the tie."""
+    rng = np.random.default_rng(1)
+    book = rng.uniform(1, 2, (2, 1024)).astype(np.float32)
+    book[1] = book[0][::-1]
+    z = np.repeat(((book[0] + book[1]) / 2)[None], 40, axis=0)
+    z[np.arange(40), np.arange(40)] += np.float32(2.0**-22) * np.arange(40, dtype=np.float32)
+    margins = certified_margin(z, book)
+
+    assert all(exact_margin_holds(*pair) for pair in ((latent, book, m) for latent, m in zip(z, margins, strict=True)))
+    assert np.count_nonzero(margins) > 30
+
+
+@given(seeds)
+def test_within_its_margin_a_latent_keeps_its_code_whoever_computes_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    book, z = rng.standard_normal((9, 4)).astype(np.float32), rng.standard_normal((50, 4)).astype(np.float32)
+    k, margin = nearest_code(z, book), certified_margin(z, book)
+    way = book[rng.integers(9, size=50)] - book[k] + 1e-3 * rng.standard_normal((50, 4))
+    step = margin[:, None].astype(np.float64) * way / np.linalg.norm(way, axis=1, keepdims=True)
+    moved = (z + 0.999 * step).astype(np.float32)
+    inside = np.linalg.norm(moved.astype(np.float64) - z, axis=1) < margin
+
+    assert inside.sum() > 40
+    for found in (nearest_code(moved, book), nearest_code(*map(torch.from_numpy, (moved, book))).numpy()):
+        np.testing.assert_array_equal(found[inside], k[inside])
+
+
+@given(seeds)
+def test_beyond_its_margin_a_latent_has_another_code_somewhere(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    book, z = rng.standard_normal((9, 4)).astype(np.float32), rng.standard_normal((20, 4)).astype(np.float32)
+    k, margin = nearest_code(z, book), certified_margin(z, book)
+    ways = book.astype(np.float64) - book[k][:, None]
+    steps = ways / np.maximum(np.linalg.norm(ways, axis=2, keepdims=True), 1e-9)
+    moved = z[:, None] + (1e-6 + margin * 1.000001)[:, None, None] * steps
+
+    assert np.all(np.any(nearest_code(moved, book) != k[:, None], axis=1))
 
 
 def test_a_lookup_gives_the_rows_of_its_indices() -> None:
