@@ -60,8 +60,8 @@ def about() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_family(build_family) -> Callable[[str], Any]:
-    """The family that `exported` exports, by name; do not change it."""
+def tiny_family(build_family) -> Callable[..., Any]:
+    """The family that `exported` exports, by name and options; do not change it."""
     return functools.cache(build_family)
 
 
@@ -82,15 +82,15 @@ def traced() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_family, traced, about, tmp_path_factory) -> Callable[[str], Path]:
-    """The sampler's path of a family's exported folder; each family is exported once a session."""
+def exported(tiny_family, traced, about, tmp_path_factory) -> Callable[..., Path]:
+    """The sampler's path of a family's exported folder; each family is exported once a session and set of options."""
     from gen_export.export import writer
 
     @functools.cache
-    def sampler(name: str) -> Path:
+    def sampler(name: str, **options: str | float) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(writer, "trace", traced)
-            return writer.export_family(tiny_family(name), tmp_path_factory.mktemp(name), name, about)[0]
+            return writer.export_family(tiny_family(name, **options), tmp_path_factory.mktemp(name), name, about)[0]
 
     return sampler
 

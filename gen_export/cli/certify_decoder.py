@@ -2,11 +2,10 @@
 
 import json
 import math
-from decimal import ROUND_FLOOR, Context
 
 import typer
 
-from gen_export.cli.certify import rounded_up
+from gen_export.cli.certify import rounded_down, rounded_up
 from gen_export.verify.decoder import DecoderCertificate, certify
 from gen_export.verify.files import Files
 
@@ -34,7 +33,7 @@ def _lines(found: DecoderCertificate) -> list[str]:
     """What is proven, and what was tried."""
     widths = f"{rounded_up(found.mean_width)} grey levels wide in the mean, {rounded_up(found.max_width)} at most"
     still = f"{math.floor(1000 * found.still) / 10:g} % of pixels"
-    radius = f"all are within a radius of {_rounded_down(found.largest)}" if found.largest else "all within no radius"
+    radius = f"all are within a radius of {rounded_down(found.largest)}" if found.largest else "all within no radius"
     return [
         f"certified intervals of pixels: {widths}",
         f"certified to move by less than a grey level: {still}; {radius}",
@@ -43,8 +42,3 @@ def _lines(found: DecoderCertificate) -> list[str]:
         else f"|{found.graph}(z) - {found.graph}(y)| <= {rounded_up(found.lipschitz)} |z - y| for all z, y",
         f"reached by {found.points} latents of the box: a pixel moves by {found.reached:.4g} grey levels",
     ]
-
-
-def _rounded_down(value: float) -> str:
-    """Five digits, rounded down: a radius for which the same is proven."""
-    return f"{Context(prec=5, rounding=ROUND_FLOOR).create_decimal_from_float(value):g}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gen_runtime import Card, Model, Port
 
-_SECTIONS = ("config", "schedule", "noise", "training", "data", "trajectory", "tool")
+_SECTIONS = ("config", "schedule", "noise", "training", "data", "trajectory", "certificate", "tool")
 _PORT_COLUMNS = ("port", "dtype", "shape", "range", "default", "description")
 
 

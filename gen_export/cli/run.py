@@ -1,10 +1,8 @@
 """Commands that run exported files, without PyTorch: `sample`, `encode` and `decode`."""
 
-import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from gen_export.cli.progress import progress_bar
 from gen_export.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from gen_runtime import Graph, Model
     from gen_runtime.card import ImageShape
-    from gen_runtime.model import Progress
 
 BATCH = 64
 _OWN_OPTIONS = ("seed", "count", "first")
@@ -112,7 +110,7 @@ def sample(
 
     model = load(file, device="cuda" if cuda else device.value)
     inputs = _inputs(model, {"steps": steps, "eta": eta, "solver": solver}, settings or [])
-    with _progress(shown=count > batch and sys.stderr.isatty()) as progress:
+    with progress_bar("images", shown=count > batch) as progress:
         images = model.sample(count, seed, first, batch, progress, **inputs)
     paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
     tell(f"{counted(images)}, seed {seed}", paths)
@@ -192,20 +190,6 @@ def _setting(text: str) -> tuple[str, float]:
         except ValueError:
             continue
     raise typer.BadParameter(f"expected NAME=NUMBER, found {text!r}", param_hint="--set")
-
-
-@contextmanager
-def _progress(shown: bool) -> Iterator["Progress | None"]:
-    """A bar on the error stream, and the function that moves it; None where it is not shown."""
-    if not shown:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True)) as bar:
-        task = bar.add_task("images")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def read_pictures(paths: list[Path], size: "ImageShape") -> "np.ndarray":

@@ -31,6 +31,7 @@ def document(
         "parts": [],
         "parity": [],
         "trajectory": None,
+        "certificate": None,
         **common,
     }
 

@@ -6,24 +6,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
 import torch
 
 import gen_export
-from gen_export.errors import ExportError
+from gen_export.errors import ExportError, NoCertificateError
 from gen_export.export import metadata, parity
 from gen_export.export.denoising import STEP
+from gen_export.export.flow import FLOW
+from gen_export.export.flow_parity import flow_parity
 from gen_export.export.metadata import Document
 from gen_export.export.sampler_graph import Built
 from gen_export.export.samplers import FROM_NOISE, SAMPLE, SUMMARIES, build_samplers
 from gen_export.export.tracing import trace
 from gen_export.models.family import Family, Graph
+from gen_export.models.lipschitz import plain
 from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.noise import SCHEME
 from gen_export.spec.schedules import SPACINGS
 from gen_export.spec.solvers import SOLVERS
+from gen_export.verify.certificate import certify_run, visited_states
+from gen_export.verify.onnx_file import OnnxFile
 from gen_runtime.graph import Graph as RuntimeGraph
 from gen_runtime.graph import open_graph
 
@@ -65,7 +71,7 @@ def export_family(
     if opset not in OPSETS:
         raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
     recipe = _recipe(family, unroll, {"solver": solver, "spacing": spacing})
-    family = family.cpu().eval()
+    family = plain(family.cpu()).eval()  # the weights are computed here, in float32
     drafts = _Drafts(folder, stem, family.main)
     try:
         models = _write_drafts(family, recipe, drafts, about, opset, unroll)
@@ -203,9 +209,8 @@ def _compare(
 ) -> None:
     """Measure every draft against torch and write what was found into it."""
     rows: list[dict[str, Any]] = []
-    for name, graph in graphs.items():
-        if isinstance(graph, Graph):
-            found = parity.call_parity(family, graph, drafts.open(name))
+    for name in sorted(graphs, key=FLOW.__contains__):  # networks before what is made of them
+        if found := _compare_calls(family, recipe, graphs[name], drafts.open(name)):
             drafts.add(name, parity=found)
             rows += found
             worst = max(row["rel_l2"] for row in found)
@@ -214,9 +219,21 @@ def _compare(
         drafts.add(family.main, parity=rows)
         return
     rows += _compare_sampler(family, recipe, drafts, unroll)
-    drafts.add(SAMPLE, parity=rows, trajectory=_compare_steps(family, recipe, drafts))
+    trajectory, certificate = _compare_steps(family, recipe, drafts), _certificate(recipe, drafts, unroll)
+    drafts.add(SAMPLE, parity=rows, trajectory=trajectory, certificate=certificate)
     apart = f"{rows[-1]['pixels_apart']:.2%} of values apart, at most {rows[-1]['max_levels']} of 255 levels"
     say(f"{drafts.final(SAMPLE).name}: {apart}")
+
+
+def _compare_calls(
+    family: Family, recipe: Recipe | None, graph: Graph | Built, exported: RuntimeGraph
+) -> list[dict[str, Any]]:
+    """A graph called with random inputs against torch; nothing of what is compared by its images and steps."""
+    if isinstance(graph, Graph):
+        return parity.call_parity(graph, exported)
+    if isinstance(recipe, Denoising) and graph.name in FLOW:
+        return flow_parity(family, recipe, graph, exported)
+    return []
 
 
 def _compare_sampler(family: Family, recipe: Recipe, drafts: _Drafts, unroll: int | None) -> list[dict[str, Any]]:
@@ -241,3 +258,14 @@ def _compare_steps(family: Family, recipe: Recipe, drafts: _Drafts) -> dict[str,
     if not isinstance(recipe, Denoising):
         return None
     return parity.require_small_steps(parity.trajectory_parity(family, recipe, drafts.open(STEP)))
+
+
+def _certificate(recipe: Recipe, drafts: _Drafts, unroll: int | None) -> dict[str, Any] | None:
+    """The Lipschitz constants of a denoiser and of the default run's steps, or why there are none."""
+    if not isinstance(recipe, Denoising):
+        return None
+    run = visited_states(unroll or recipe.steps, recipe.states, recipe.spacing)
+    try:
+        return certify_run(OnnxFile.read(drafts.draft("denoise")), recipe.alpha_bars.astype(np.float64), *run).section()
+    except NoCertificateError as error:
+        return {"refused": str(error)}

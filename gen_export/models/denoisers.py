@@ -1,8 +1,9 @@
-"""Networks that predict the noise, or the velocity, of an image from the image and the time in [0, 1]."""
+"""Networks that predict the noise, the velocity or the clean image from an image and the time in [0, 1]."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from gen_export.models.layers import (
     Attention,
@@ -14,6 +15,7 @@ from gen_export.models.layers import (
     upsample,
     zero,
 )
+from gen_export.models.lipschitz import Gain, Share, Unit
 
 
 class UNet(nn.Module):
@@ -80,14 +82,36 @@ class PlainResidual(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """The reference's compact predictor (section 6.9): conv, two residual blocks, conv; time is a constant channel."""
+    """The reference's compact predictor (section 6.9): conv, two residual blocks, conv; time is a constant channel.
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    With a Lipschitz constant L, convolutions have norms of at most 1, those of the blocks a factor g_i, and the last
+    one L / product of (1 + g_i): no two images give outputs that are further apart than L times the images.
+
+    Args:
+        channels: C of the image.
+        hidden: Channels within.
+        lipschitz: L, in the image; None for weights without bounds.
+    """
+
+    def __init__(self, channels: int, hidden: int, lipschitz: float | None = None) -> None:
         super().__init__()
         self.stem = nn.Conv2d(channels + 1, hidden, 3, padding=1)
         self.residual1 = PlainResidual(hidden)
         self.residual2 = PlainResidual(hidden)
         self.head = nn.Conv2d(hidden, channels, 3, padding=1)
+        if lipschitz is not None:
+            self._limit(channels, lipschitz)
+
+    def _limit(self, channels: int, lipschitz: float) -> None:
+        """Parametrizes the weights so that the constant is at most L."""
+        gains = [Gain(0.5), Gain(0.5)]
+        parametrize.register_parametrization(self.stem, "weight", Unit(channels=channels))
+        for block, gain in zip((self.residual1, self.residual2), gains, strict=True):
+            parametrize.register_parametrization(block.conv1, "weight", Unit())
+            parametrize.register_parametrization(block.conv2, "weight", Unit())
+            parametrize.register_parametrization(block.conv2, "weight", gain)
+        parametrize.register_parametrization(self.head, "weight", Unit())
+        parametrize.register_parametrization(self.head, "weight", Share(lipschitz, gains))
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Predicted noise, shape of x (B, C, H, W), for times (B,) or (1,)."""

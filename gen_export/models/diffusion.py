@@ -4,7 +4,7 @@ Ho et al., *Denoising Diffusion Probabilistic Models* (2020), arXiv:2006.11239; 
 
 Spec (states t = 0..T, alpha_bar_0 = 1, time t / T):
     x_t  = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps,  eps ~ N(0, I)
-    eps_hat(x_t, t) = F(x_t, t / T), or with F as a velocity sqrt(abar_t) F(x_t, t / T) + sqrt(1 - abar_t) x_t
+    eps_hat(x_t, t) = F(x_t, t / T), or the noise that F implies as a velocity or as the clean image
     loss = mean |eps_hat(x_t, t) - eps|^2,  t ~ uniform 1..T                         (equation 14)
     sample: DDIM over trailing states, clean image clipped to [-1, 1]                (spec.samplers.ddim_sample)
 
@@ -12,8 +12,10 @@ Graphs:
     denoise:   x (B, C, H, W), t (B)            ->  eps (B, C, H, W)
     noising:   x0, t, eps                       ->  x (B, C, H, W)
     objective: x0, t, eps                       ->  loss ()
+Beside the sampler, of any denoiser: step (export.denoising), slope, invert, log_likelihood (export.flow)
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -23,13 +25,17 @@ from torch import Generator, Tensor
 
 from gen_export.models.denoisers import ResidualNet, UNet
 from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.monotone import MonotoneNet
 from gen_export.models.recipes import Denoising
 from gen_export.spec import diffusion, schedules
 from gen_runtime.ports import Port
 
-NETS, SCHEDULES, PREDICTIONS = ("unet", "residual"), ("cosine", "linear"), ("v", "eps")
+NETS = {"unet": "v", "residual": "eps", "monotone": "eps"}
+"""What each network gives unless told."""
 UNET_SIZES = {"tiny": (32, 1), "small": (48, 1), "base": (128, 3)}
 RESIDUAL_HIDDEN = {"tiny": 16, "small": 64, "base": 128}
+MONOTONE_HIDDEN = {"tiny": (16, 64, 256), "small": (32, 128, 1024), "base": (64, 256, 2048)}
+STATES, TORCHLEAN_STATES = 1000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +46,58 @@ class DiffusionConfig:
         ConfigError: An option outside its set.
     """
 
-    net: Annotated[Literal["unet", "residual"], "Network: a U-Net, or the compact residual convolutional one."] = "unet"
+    net: Annotated[
+        Literal["unet", "residual", "monotone"],
+        "Network: a U-Net, the compact residual convolutional one, or the gradient of a convex potential.",
+    ] = "unet"
     size: Annotated[Size, "Width and depth of the network."] = "small"
-    schedule: Annotated[Literal["cosine", "linear"], "Noise schedule."] = "cosine"
-    states: Annotated[int, "T, the number of noise levels."] = 1000
+    schedule: Annotated[
+        Literal["cosine", "linear", "scaled_linear", "torchlean"],
+        "Noise schedule; torchlean is TorchLean's example, beta up to 0.12 over 100 states.",
+    ] = "cosine"
+    states: Annotated[int, "T, the number of noise levels; 0 for the schedule's own: 1000, of torchlean 100."] = 0
     predict: Annotated[
-        Literal["v", "eps"] | None, "What the network gives: by default v for the U-Net, eps for the residual net."
+        Literal["v", "eps", "x0"] | None,
+        "What the network gives: by default v for the U-Net, eps for the others.",
+    ] = None
+    lipschitz: Annotated[
+        float | None, "Bound the Lipschitz constant of the predicted noise: of the residual net that gives eps."
     ] = None
 
     def __post_init__(self) -> None:
-        choices = {"net": NETS, "size": get_args(Size), "schedule": SCHEDULES, "predict": (*PREDICTIONS, None)}
+        if self.states == 0:
+            object.__setattr__(self, "states", TORCHLEAN_STATES if self.schedule == "torchlean" else STATES)
+        choices = {
+            "net": tuple(NETS),
+            "size": get_args(Size),
+            "schedule": tuple(schedules.SCHEDULES),
+            "predict": (*diffusion.PREDICTIONS, None),
+        }
         for name, kinds in choices.items():
             require(getattr(self, name) in kinds, name, f"one of {', '.join(map(str, kinds))}", getattr(self, name))
-        # Beyond, alpha_bar_T is so small that the first step only amplifies float32 rounding, to whole grey levels.
         require(1 <= self.states <= 4000, "states", "1 to 4000", self.states)
+        # Below, the first step only amplifies float32 rounding, to whole grey levels.
+        last = float(self.alpha_bars()[-1])
+        require(last > 1e-10, "states", "so few that alpha_bar ends above 1e-10", f"{self.states} with {last:.1e}")
+        self._require_bounds()
+
+    def _require_bounds(self) -> None:
+        """Refuses a Lipschitz constant that the network cannot have, and another output of the monotone net."""
+        plain = self.net == "residual" and self.output == "eps"
+        bounded = self.lipschitz is None or (math.isfinite(self.lipschitz) and self.lipschitz > 0)
+        require(bounded, "lipschitz", "a number above 0", self.lipschitz)
+        require(
+            self.lipschitz is None or plain,
+            "lipschitz",
+            "the net residual that predicts eps",
+            f"{self.net}, {self.output}",
+        )
+        require(self.net != "monotone" or self.output == "eps", "predict", "eps of the net monotone", self.output)
 
     @property
-    def velocity(self) -> bool:
-        """Whether the network's output is a velocity."""
-        return (self.predict or ("v" if self.net == "unet" else "eps")) == "v"
+    def output(self) -> str:
+        """What the network gives: one of `PREDICTIONS`."""
+        return self.predict or NETS[self.net]
 
     def alpha_bars(self) -> np.ndarray:
         """alpha_bar of the states 0..T, float32 (T + 1,)."""
@@ -74,17 +113,20 @@ class Diffusion(Family):
 
     def __init__(self, config: DiffusionConfig, image: ImageShape) -> None:
         super().__init__(config, image)
+        abars = torch.from_numpy(config.alpha_bars())
         if config.net == "unet":
             self.net = UNet(image.channels, *UNET_SIZES[config.size])
+        elif config.net == "residual":
+            self.net = ResidualNet(image.channels, RESIDUAL_HIDDEN[config.size], config.lipschitz)
         else:
-            self.net = ResidualNet(image.channels, RESIDUAL_HIDDEN[config.size])
+            self.net = MonotoneNet(image.chw, MONOTONE_HIDDEN[config.size], abars)
         self.abars: Tensor
-        self.register_buffer("abars", torch.from_numpy(config.alpha_bars()), persistent=False)
+        self.register_buffer("abars", abars, persistent=False)
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """Predicted noise of x (B, C, H, W) at states t (B,) or (1,), int64."""
-        output = self.net(x, schedules.state_time(t, self.config.states))
-        return diffusion.eps_from_velocity(x, output, self._abar(t)) if self.config.velocity else output
+        level = t if self.config.net == "monotone" else schedules.state_time(t, self.config.states)
+        return diffusion.PREDICTIONS[self.config.output](x, self.net(x, level), self._abar(t))
 
     def noising(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t of clean images x0 at states t (B,) with noise eps."""
@@ -133,5 +175,5 @@ class Diffusion(Family):
 
     def schedule(self) -> dict[str, Any]:
         """Kind, number of states, what `denoise` gives, and what the network inside it gives."""
-        inside = "v" if self.config.velocity else "eps"
-        return {"kind": self.config.schedule, "states": self.config.states, "predicts": "eps", "network": inside}
+        config = self.config
+        return {"kind": config.schedule, "states": config.states, "predicts": "eps", "network": config.output}

@@ -46,6 +46,19 @@ def eps_from_velocity(x_t: Array, v: Array, abar_t: Array) -> Array:
     return sqrt_nonneg(abar_t) * v + sqrt_nonneg(1.0 - abar_t) * x_t
 
 
+def eps_from_x0(x_t: Array, x_0: Array, abar_t: Array) -> Array:
+    """The noise (x_t - sqrt(abar_t) x_0) / sqrt(1 - abar_t) that a clean image implies; divisor at least 1e-12."""
+    return (x_t - sqrt_nonneg(abar_t) * x_0) / sqrt_nonneg(1.0 - abar_t).clip(FLOOR, None)
+
+
+def _as_it_is(x_t: Array, eps: Array, abar_t: Array) -> Array:
+    return eps
+
+
+PREDICTIONS = {"eps": _as_it_is, "v": eps_from_velocity, "x0": eps_from_x0}
+"""What a network may give, by name, and the noise that it implies: of x_t, its output and abar_t."""
+
+
 def epsilon_loss(eps_hat: Array, eps: Array) -> Array:
     """Mean squared error of the predicted noise, unweighted (`epsPredLoss`)."""
     return mse(eps_hat, eps)

@@ -1,7 +1,9 @@
 """Samplers as dynamical systems, and how far apart their steps can take two points (reference sections 1.4, 6.6, 6.8).
 
-A Lipschitz constant L of f bounds |f(x) - f(y)| by L |x - y| in the L2 norm. `eps_lipschitz` is that of the noise
-prediction in x; a whole sampler's is the product of its steps'.
+A Lipschitz constant L of f bounds |f(x) - f(y)| by L |x - y| in the L2 norm; a whole sampler's is the product of its
+steps'. What is known of the noise prediction eps_hat are its `slopes`, a range [l, h]: x -> eps_hat(x) - (l + h) / 2 x
+has the constant (h - l) / 2. Any function of constant L has the slopes [-L, L]; a differentiable one whose slopes are
+symmetric matrices with eigenvalues in [l, h] has the slopes [l, h].
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from gen_export.spec.schedules import ContinuousLinear, state_time
 Array = Any
 Map = Callable[[Array], Array]
 EpsModel = Callable[[Array, Any], Array]
+Slopes = tuple[Array, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +98,57 @@ def euler_lipschitz(dt: Array, rhs_lipschitz: Array) -> Array:
     return 1.0 + abs(dt) * rhs_lipschitz
 
 
-def pf_ode_rhs_lipschitz(beta: Array, sigma: Array, eps_lipschitz: Array) -> Array:
-    """Constant beta / 2 + (beta / (sigma + 1e-6)) L / 2 of the probability flow's field, for beta >= 0."""
-    return 0.5 * beta + 0.5 * safe_div(beta, sigma) * eps_lipschitz
+def mixed_lipschitz(own: Array, predicted: Array, slopes: Slopes) -> Array:
+    """Constant |own + predicted (l + h) / 2| + |predicted| (h - l) / 2 of x -> own x + predicted eps_hat(x).
 
-
-def pf_ode_euler_lipschitz(beta: Array, sigma: Array, dt: Array, eps_lipschitz: Array) -> Array:
-    """Constant |1 - dt beta / 2| + |dt| (beta / (sigma + 1e-6)) L / 2 of Euler's step: at most `euler_lipschitz`."""
-    return abs(1.0 - 0.5 * dt * beta) + 0.5 * abs(dt) * safe_div(beta, sigma) * eps_lipschitz
-
-
-def guarded_ddim_lipschitz(abar_t: Array, abar_s: Array, eps_lipschitz: Array) -> Array:
-    """Constant A + |sqrt(1 - abar_s) - A sqrt(1 - abar_t)| L, where A = sqrt(abar_s) / (sqrt(abar_t) + 1e-6)."""
-    gain = sqrt_nonneg(abar_s) * safe_div(1.0, sqrt_nonneg(abar_t))
-    return gain + abs(sqrt_nonneg(1.0 - abar_s) - gain * sqrt_nonneg(1.0 - abar_t)) * eps_lipschitz
-
-
-def image_ddim_lipschitz(abar_t: Array, abar_s: Array, eps_lipschitz: Array, floor: float = FLOOR) -> Array:
-    """Constant (sqrt(abar_s) / r) (1 + sqrt(1 - abar_t) L) + sqrt(1 - abar_s) L, where r = max(sqrt(abar_t), floor).
-
-    The clean image is clipped, a map of constant 1, so that the two terms in L do not cancel.
+    It is the larger of |own + predicted l| and |own + predicted h|; for slopes [-L, L] it is |own| + |predicted| L.
     """
-    gain = sqrt_nonneg(abar_s) / sqrt_nonneg(abar_t).clip(floor, None)
-    return gain * (1.0 + sqrt_nonneg(1.0 - abar_t) * eps_lipschitz) + sqrt_nonneg(1.0 - abar_s) * eps_lipschitz
+    low, high = slopes
+    return abs(own + predicted * (0.5 * (low + high))) + abs(predicted) * (0.5 * (high - low))
 
 
-def guarded_ddpm_lipschitz(beta: Array, abar_t: Array, eps_lipschitz: Array) -> Array:
-    """Constant (1 + (beta / (sqrt(1 - abar_t) + 1e-6)) L) / (sqrt(1 - beta) + 1e-6), at fixed noise."""
-    return safe_div(1.0 + safe_div(beta, sqrt_nonneg(1.0 - abar_t)) * eps_lipschitz, sqrt_nonneg(1.0 - beta))
+def clipped_lipschitz(
+    own: Array, clean: Array, predicted: Array, abar_t: Array, slopes: Slopes, floor: float = FLOOR
+) -> Array:
+    """Constant of x -> own x + clean clip(x0) + predicted eps_hat(x), where x0 = (x - sqrt(1 - abar_t) eps_hat(x)) / r.
+
+    r = max(sqrt(abar_t), floor). Clipping projects, so that 2 clip(x0) - x0 has no larger constant than x0
+    (Bauschke & Combettes, *Convex Analysis and Monotone Operator Theory*, 2017, corollary 4.18): half of it is x0
+    itself, in which the terms of eps_hat still cancel.
+    """
+    gain = 0.5 * clean / sqrt_nonneg(abar_t).clip(floor, None)
+    noise = gain * sqrt_nonneg(1.0 - abar_t)
+    return mixed_lipschitz(own + gain, predicted - noise, slopes) + mixed_lipschitz(gain, -noise, slopes)
+
+
+def pf_ode_rhs_lipschitz(beta: Array, sigma: Array, slopes: Slopes) -> Array:
+    """Constant of the probability flow's field: beta / 2 + (beta / (sigma + 1e-6)) L / 2 for slopes [-L, L]."""
+    return mixed_lipschitz(-0.5 * beta, 0.5 * safe_div(beta, sigma), slopes)
+
+
+def pf_ode_euler_lipschitz(beta: Array, sigma: Array, dt: Array, slopes: Slopes) -> Array:
+    """Constant of Euler's step: |1 - dt beta / 2| + |dt| (beta / (sigma + 1e-6)) L / 2 for [-L, L].
+
+    At most `euler_lipschitz`.
+    """
+    return mixed_lipschitz(1.0 - 0.5 * dt * beta, 0.5 * dt * safe_div(beta, sigma), slopes)
+
+
+def guarded_ddim_lipschitz(abar_t: Array, abar_s: Array, slopes: Slopes) -> Array:
+    """Constant, for [-L, L] A + |sqrt(1 - abar_s) - A sqrt(1 - abar_t)| L, A = sqrt(abar_s) / (sqrt(abar_t) + 1e-6)."""
+    gain = sqrt_nonneg(abar_s) * safe_div(1.0, sqrt_nonneg(abar_t))
+    return mixed_lipschitz(gain, sqrt_nonneg(1.0 - abar_s) - gain * sqrt_nonneg(1.0 - abar_t), slopes)
+
+
+def image_ddim_lipschitz(abar_t: Array, abar_s: Array, slopes: Slopes, floor: float = FLOOR) -> Array:
+    """Constant of the clipped step; for [-L, L] at most A + A b L + sqrt(1 - abar_s) L (section 6.8).
+
+    A = sqrt(abar_s) / max(sqrt(abar_t), floor) and b = sqrt(1 - abar_t).
+    """
+    return clipped_lipschitz(0.0, sqrt_nonneg(abar_s), sqrt_nonneg(1.0 - abar_s), abar_t, slopes, floor)
+
+
+def guarded_ddpm_lipschitz(beta: Array, abar_t: Array, slopes: Slopes) -> Array:
+    """Constant, for [-L, L] (1 + (beta / (sqrt(1 - abar_t) + 1e-6)) L) / (sqrt(1 - beta) + 1e-6), at fixed noise."""
+    own = safe_div(1.0, sqrt_nonneg(1.0 - beta))
+    return mixed_lipschitz(own, -own * safe_div(beta, sqrt_nonneg(1.0 - abar_t)), slopes)

@@ -104,12 +104,23 @@ def ddim(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
     return mean, sigma, memory
 
 
+def posterior_rates(t: Array, s: Array) -> tuple[Array, Array, Array]:
+    """Of the clean image, of x_t and of the noise in x_s, by the posterior of x_s given them (DDPM, equation 7)."""
+    rate = 1.0 - t / s
+    clean, own = sqrt_nonneg(s) * rate / (1.0 - t), sqrt_nonneg(t / s) * (1.0 - s) / (1.0 - t)
+    return clean, own, sqrt_nonneg(rate * (1.0 - s) / (1.0 - t))
+
+
+def noise_rate_ratio(t: Array, s: Array) -> tuple[Array, Array]:
+    """b_s / b_t and a_s - (b_s / b_t) a_t: what a step keeps of x_t, and takes of a clean image that stays the same."""
+    (a_t, b_t), (a_s, b_s) = _rates(t), _rates(s)
+    return b_s / b_t, a_s - b_s / b_t * a_t
+
+
 def ddpm(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
     """DDPM, equations 6 and 7: the posterior of x_s given x_t and the clipped clean image."""
-    t, s = levels.t, levels.s
-    rate = 1.0 - t / s
-    clean, signal = sqrt_nonneg(s) * rate / (1.0 - t), sqrt_nonneg(t / s) * (1.0 - s) / (1.0 - t)
-    return clean * image_x0(x, eps_hat, t) + signal * x, sqrt_nonneg(rate * (1.0 - s) / (1.0 - t)), memory
+    clean, own, sigma = posterior_rates(levels.t, levels.s)
+    return clean * image_x0(x, eps_hat, levels.t) + own * x, sigma, memory
 
 
 def euler(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
@@ -126,11 +137,11 @@ def heun(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
     x / a and b / a, a first step from almost pure noise would be as long as b / a is large.
     """
     xp = array_namespace(levels.t)
-    (a_t, b_t), (a_s, b_s) = _rates(levels.t), _rates(levels.s)
-    length, one = a_s - b_s / b_t * a_t, 0.0 * a_t + 1.0  # b_s times the step of a / b
+    ratio, length = noise_rate_ratio(levels.t, levels.s)  # length: b_s times the step of a / b
+    one = 0.0 * ratio + 1.0
     kept, new, old = (
         xp.where(levels.correcting, correction, prediction)
-        for prediction, correction in ((b_s / b_t, one), (length, 0.5 * length), (0.0 * one, -0.5 * length))
+        for prediction, correction in ((ratio, one), (length, 0.5 * length), (0.0 * one, -0.5 * length))
     )
     clean = image_x0(x, eps_hat, xp.where(levels.correcting, levels.s, levels.t))
     return kept * x + new * clean + old * memory, _still(levels), clean
@@ -149,8 +160,8 @@ def dpmpp_2m(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:
     before = xp.where(alone, one, xp.log(a_t * b_r / (a_r * b_t)))
     weight = xp.where(alone, 0.0 * one, length / (2.0 * before))
     clean = image_x0(x, eps_hat, levels.t)
-    ahead = clean + weight * (clean - memory)
-    return b_s / b_t * x + (a_s - b_s * a_t / b_t) * ahead, _still(levels), clean
+    kept, new = noise_rate_ratio(levels.t, levels.s)
+    return kept * x + new * (clean + weight * (clean - memory)), _still(levels), clean
 
 
 def ddim_spec(levels: Levels, x: Array, eps_hat: Array, memory: Array) -> Moved:

@@ -103,17 +103,17 @@ class Node:
         self.message = message
         self._depth = depth
 
-    @property
+    @cached_property
     def op_type(self) -> str:
         """The operator: `Conv`."""
         return self.message.text(4)
 
-    @property
+    @cached_property
     def inputs(self) -> list[str]:
         """The names of its inputs; empty where one is left out."""
         return self.message.texts(1)
 
-    @property
+    @cached_property
     def outputs(self) -> list[str]:
         """The names of its outputs; empty where one is left out."""
         return self.message.texts(NODE_OUTPUT)
@@ -127,7 +127,7 @@ class Node:
         """
         return {attribute.text(1): self._value(attribute) for attribute in self.message.messages(5)}
 
-    @property
+    @cached_property
     def graphs(self) -> list[OnnxGraph]:
         """The graphs in its attributes: a Loop's body, an If's branches."""
         attributes = self.message.messages(5)

@@ -18,7 +18,7 @@ DEEPEST = 32
 """How many objects and lists may lie in one another: a card has five."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "verified", "tool")
+_SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "certificate", "verified", "tool")
 _PLANES, _PIXELS = ("channels", "height", "width"), ("height", "width", "channels")
 _LAYOUTS = {"image": _PLANES, "x": _PLANES, "x0": _PLANES, "images": _PIXELS}
 """The axes after the first, of the ports that hold images."""
@@ -63,6 +63,7 @@ class Card:
         data: The images it was trained on.
         training: How it was trained.
         trajectory: Measured differences along a sampler's steps.
+        certificate: Proven Lipschitz constants of a denoiser and of its sampler's steps, or why there are none.
         verified: What was checked on the file, and the hashes of the files it was checked on.
         tool: The versions that wrote the file.
         text: The document as it stands in the file.
@@ -87,6 +88,7 @@ class Card:
     data: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
     trajectory: Mapping[str, Any] | None
+    certificate: Mapping[str, Any] | None
     verified: Mapping[str, Any] | None
     tool: Mapping[str, Any] | None
     text: str = field(repr=False)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from gen_export.cli import inspect as inspect_module
 from gen_export.cli import run as run_module
+from gen_export.cli.progress import progress_bar
 from gen_export.errors import DataError
 from gen_export.verify.files import Files
 from gen_export.verify.stamp import hashes, stamp
@@ -156,11 +157,15 @@ def test_cuda_is_never_silently_the_cpu(invoke, tiny, monkeypatch):
     assert asked == ["cuda", "cuda", "cpu", "auto"]
 
 
-def test_a_bar_is_shown_on_a_terminal_for_more_than_one_batch(capsys):
-    with run_module._progress(shown=True) as progress:
+def test_a_bar_is_shown_on_a_terminal_for_more_than_one_batch(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress_bar("images") as progress:
         progress(1, 2)
         progress(2, 2)
-    with run_module._progress(shown=False) as none:
+    with progress_bar("images", shown=False) as none:
+        assert none is None
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    with progress_bar("images") as none:
         assert none is None
 
     captured = capsys.readouterr()

@@ -25,10 +25,12 @@ PARTS = {
     "mae": ["encode", "objective"],
     "vae": ["sample_from_noise", "encode", "decode", "reconstruct", "objective", "bound"],
     "vqvae": [
-        "sample_from_noise", "encode", "decode", "reconstruct", "lookup", "objective", "nll", "predict",
+        "sample_from_noise", "encode", "decode", "reconstruct", "lookup", "quantize", "objective", "nll", "predict",
     ],
     "gan": ["sample_from_noise", "generate", "discriminate", "objective"],
-    "diffusion": ["sample_from_noise", "step", "denoise", "noising", "objective"],
+    "diffusion": [
+        "sample_from_noise", "step", "slope", "invert", "log_likelihood", "denoise", "noising", "objective",
+    ],
 }  # fmt: skip
 OPTIONS = {"diffusion": {"steps": 5, "eta": 0.5}}
 SAMPLERS = [name for name in FAMILIES if family_class(name).main == "sample"]
@@ -144,7 +146,9 @@ def test_the_recorded_parity_is_within_1e_5_at_batches_other_than_the_traced_one
     assert {row["batch"] for row in calls} == {1, 3, 8}
     main = document(exported(name))["graph"]
     assert {row["graph"] for row in calls} == {main, *PARTS[name]} - {"sample", "sample_from_noise", "step"}
-    assert all(0 <= row["rel_l2"] <= 1e-5 or row["max_abs"] <= 1e-6 for row in calls)
+    # The first step of a run divides rounding by sqrt(alpha_bar_60) = 1e-3, and so does what inverts it.
+    within = {"invert": 1e-3}
+    assert all(0 <= row["rel_l2"] <= within.get(row["graph"], 1e-5) or row["max_abs"] <= 1e-6 for row in calls)
     assert {row["graph"] for row in sampled} == ({"sample", "sample_from_noise"} if main == "sample" else set())
     assert all(row["max_levels"] <= 1 for row in sampled)
     for row in calls:

@@ -79,8 +79,8 @@ def test_an_unknown_option_is_refused_by_name(name):
         ("diffusion", "net", "transformer"),
         ("diffusion", "size", "huge"),
         ("diffusion", "schedule", "sigmoid"),
-        ("diffusion", "predict", "x0"),
-        ("diffusion", "states", 0),
+        ("diffusion", "predict", "x"),
+        ("diffusion", "states", -1),
         ("diffusion", "states", 4001),
     ],
 )

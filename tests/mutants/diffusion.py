@@ -1,5 +1,6 @@
 """Wrong files of the family diffusion."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.mutants.tool import (
     edit,
     find,
     graphs,
+    put,
     retype,
     rewire,
     scale,
@@ -89,6 +91,18 @@ def ignore(op_type: str, name: str) -> Change:
     return change
 
 
+def instead(name: str, other: str) -> Change:
+    """A value wherever the nodes of the graph read another."""
+
+    def change(model: onnx.ModelProto) -> None:
+        readers = [node for node in model.graph.node if name in node.input]
+        assert readers, f"nothing reads {name}"
+        for node in readers:
+            node.input[:] = [other if read == name else read for read in node.input]
+
+    return change
+
+
 def network_at_s(model: onnx.ModelProto) -> None:
     """The state that a step goes to where the network should see the one that it comes from."""
     t, s = (find(model, "Reshape", at).output[0] for at in (0, 1))
@@ -115,6 +129,16 @@ def unclipped(model: onnx.ModelProto) -> None:
 def other_schedule(document: dict) -> None:
     """The name of another schedule."""
     document["schedule"]["kind"] = "linear"
+
+
+def blame_another(document: dict) -> None:
+    """Another node in the reason why there is no certificate."""
+    document["certificate"]["refused"] = document["certificate"]["refused"].replace("InstanceNormalization", "Softmax")
+
+
+def claim_a_constant(document: dict) -> None:
+    """A Lipschitz constant where none can be proven."""
+    document["certificate"] = {"lipschitz": 1.0, "steps": [], "slopes": [], "log10": {}, "run_log10": {}}
 
 
 def wrong(name: str, graph: str, change: Change) -> Mutant:
@@ -178,5 +202,29 @@ _SAMPLE = [
     ),
     wrong("the card names another schedule", "sample", card(other_schedule)),
     wrong("the range of states is one short", "step", card(lambda document: document["inputs"][1].update(maximum=59))),
+    wrong("the card blames another node for having no certificate", "sample", card(blame_another)),
+    wrong("the card claims a certificate that cannot be proven", "sample", card(claim_a_constant)),
 ]
-MUTANTS = [*_NOISING, *_OBJECTIVE, *_DENOISE, *_STEP, *_SAMPLE]
+_FLOW = [
+    wrong("the derivative is along the image", "slope", instead("direction", "x")),
+    wrong("an activation's derivative is its square", "slope", bypass("Sub", -1, operand=1)),
+    wrong("a norm's derivative has a maximum for a mean", "slope", retype("GlobalAveragePool", "GlobalMaxPool", -1)),
+    wrong("the slope of what passes around the network is subtracted", "slope", retype("Add", "Sub", output="slope")),
+    wrong("the noise beside the slope is the velocity", "slope", bypass("Add", output="eps")),
+    wrong("the inversion's levels lack the clean state", "invert", levels(one_state_on)),
+    wrong("the residual is subtracted", "invert", retype("Add", "Sub", -2)),
+    wrong("the secant is left out", "invert", bypass("Sub", -1)),
+    wrong("the residual does not know of the turn", "invert", bypass("Div", -2)),
+    wrong("the inversion always clips", "invert", edit("constant_6_invert", np.ones_like)),
+    wrong("the inversion never clips", "invert", edit("constant_5_invert", lambda bound: bound * np.inf)),
+    wrong("the inversion rounds its states down", "invert", ignore("Add", "steps")),
+    wrong("the default is one iteration", "invert", edit("iterations", np.ones_like)),
+    wrong("the divergence is subtracted", "log_likelihood", retype("Add", "Sub", output="nats")),
+    wrong("the likelihood's heun corrects where it should predict", "log_likelihood", retype("Greater", "Equal", 0)),
+    wrong("the normal law has no constant", "log_likelihood", put(math.log(2.0 * math.pi), 0.0)),
+    wrong("the angles are a per cent off", "log_likelihood", edit("constant_4_log_likelihood", lambda phi: 1.01 * phi)),
+    wrong("evaluations share directions", "log_likelihood", ignore("Mul", "probes")),
+    wrong("the divergence is a sum over the directions", "log_likelihood", bypass("Div", 0)),
+    wrong("bits are of 256 levels to 2", "log_likelihood", put(math.log(127.5), math.log(128.0))),
+]
+MUTANTS = [*_NOISING, *_OBJECTIVE, *_DENOISE, *_STEP, *_SAMPLE, *_FLOW]

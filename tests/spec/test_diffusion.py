@@ -6,9 +6,11 @@ from scipy import stats
 
 from gen_export.spec.diffusion import (
     EPSILON,
+    PREDICTIONS,
     clip_to_unit,
     ddim_sigma,
     eps_from_velocity,
+    eps_from_x0,
     epsilon_loss,
     euler_step,
     forward_noising,
@@ -88,6 +90,32 @@ def test_a_velocity_gives_back_the_noise_it_was_made_of(abar: float, seed: int) 
 
     # Six roundings of numbers below 8.
     np.testing.assert_allclose(eps_from_velocity(forward_noising(x0, eps, a), v, a), eps, rtol=0, atol=6 * 8 * 2.0**-53)
+
+
+@given(st.floats(0.0, 0.999), st.integers(0, 2**31))
+def test_a_clean_image_gives_back_the_noise_it_was_mixed_with(abar: float, seed: int) -> None:
+    x0, eps = np.random.default_rng(seed).standard_normal((2, 5))
+    a = np.array(abar)
+
+    # Three roundings of numbers below 16, over a noise rate of at least 0.03.
+    np.testing.assert_allclose(
+        eps_from_x0(forward_noising(x0, eps, a), x0, a), eps, rtol=0, atol=3 * 16 * 2.0**-53 / np.sqrt(1 - abar)
+    )
+
+
+def test_the_noise_that_a_clean_image_implies_in_an_image_without_noise_is_finite() -> None:
+    np.testing.assert_array_equal(eps_from_x0(X0, X0, np.ones(())), [0.0, 0.0])
+    np.testing.assert_allclose(eps_from_x0(X0 + 3e-13, X0, np.ones(())), 0.3, rtol=1e-3)
+
+
+def test_each_kind_of_prediction_implies_the_same_noise() -> None:
+    abar = np.array(0.36)
+    x_t = forward_noising(X0, EPS, abar)
+    outputs = {"eps": EPS, "v": 0.6 * EPS - 0.8 * X0, "x0": X0}
+
+    assert set(PREDICTIONS) == set(outputs)
+    for name, implied in PREDICTIONS.items():
+        np.testing.assert_allclose(implied(x_t, outputs[name], abar), EPS, rtol=1e-14)
 
 
 @given(levels, levels, st.integers(0, 2**31))

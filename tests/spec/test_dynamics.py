@@ -154,12 +154,12 @@ def test_the_flow_sampler_iterates_its_euler_systems(seed: int) -> None:
 def test_no_step_spreads_two_points_by_more_than_its_constant(a: float, b: float, constant: float, seed: int) -> None:
     """The constants of reference section 6.8, against the ratios of a prediction that reaches its own."""
     eps_hat, beta, z = wave(constant), 1.0 - min(a, b) / max(a, b), start(seed)[0]
-    t, s, beta = np.array(min(a, b)), np.array(max(a, b)), np.array(beta)
+    t, s, beta, ball = np.array(min(a, b)), np.array(max(a, b)), np.array(beta), (-constant, constant)
     steps = [
-        (guarded_ddim_lipschitz(t, s, constant), lambda x: guarded_ddim_step(x, eps_hat(x), t, s)),
-        (image_ddim_lipschitz(t, s, constant), lambda x: image_ddim_step(x, eps_hat(x), t, s)),
-        (image_ddim_lipschitz(t, s, constant, 0.5), lambda x: image_ddim_step(x, eps_hat(x), t, s, 0.5)),
-        (guarded_ddpm_lipschitz(beta, t, constant), lambda x: guarded_ddpm_step(x, eps_hat(x), z, beta, t, s)),
+        (guarded_ddim_lipschitz(t, s, ball), lambda x: guarded_ddim_step(x, eps_hat(x), t, s)),
+        (image_ddim_lipschitz(t, s, ball), lambda x: image_ddim_step(x, eps_hat(x), t, s)),
+        (image_ddim_lipschitz(t, s, ball, 0.5), lambda x: image_ddim_step(x, eps_hat(x), t, s, 0.5)),
+        (guarded_ddpm_lipschitz(beta, t, ball), lambda x: guarded_ddpm_step(x, eps_hat(x), z, beta, t, s)),
     ]
     for bound, step in steps:
         assert max(lipschitz_ratio(step, x, y) for x, y in pairs(seed)) <= bound * ROUNDING
@@ -170,10 +170,10 @@ def test_no_step_of_the_flow_spreads_two_points_by_more_than_its_constant(
     time: float, dt: float, constant: float, seed: int
 ) -> None:
     """`pfOdeEulerSystem_l2_lipschitz_of_rhs_lipschitz` with the constant of its field, and the tighter one."""
-    eps_hat, t = wave(constant), np.array(time)
+    eps_hat, t, ball = wave(constant), np.array(time), (-constant, constant)
     beta, sigma = FLOW.beta(t), FLOW.sigma(t)
-    field = pf_ode_rhs_lipschitz(beta, sigma, constant)
-    tight, loose = pf_ode_euler_lipschitz(beta, sigma, dt, constant), euler_lipschitz(dt, field)
+    field = pf_ode_rhs_lipschitz(beta, sigma, ball)
+    tight, loose = pf_ode_euler_lipschitz(beta, sigma, dt, ball), euler_lipschitz(dt, field)
     step = pf_ode_euler_system(lambda x, t: eps_hat(x), FLOW, t, dt).step
 
     assert tight <= loose * ROUNDING
@@ -186,7 +186,7 @@ def test_no_step_of_the_flow_spreads_two_points_by_more_than_its_constant(
 def test_the_constants_are_reached_by_linear_predictions(a: float, b: float, constant: float) -> None:
     """Teeth: the better of L x and -L x reaches each constant but that of the clipped step."""
     t, s, x, y = np.array(min(a, b)), np.array(max(a, b)), np.array([3.0, 4.0]), np.zeros(2)
-    beta, sigma = 1.0 - t / s, np.sqrt(1.0 - t)
+    beta, sigma, ball = 1.0 - t / s, np.sqrt(1.0 - t), (-constant, constant)
 
     def reached(step) -> float:
         return max(lipschitz_ratio(lambda x, c=sign * constant: step(x, c * x), x, y) for sign in (-1.0, 1.0))
@@ -195,26 +195,38 @@ def test_the_constants_are_reached_by_linear_predictions(a: float, b: float, con
         return euler_step(lambda x, t: pf_ode_rhs(x, eps_hat, beta, sigma), x, t, -0.3)
 
     found = [
-        (guarded_ddim_lipschitz(t, s, constant), reached(lambda x, e: guarded_ddim_step(x, e, t, s))),
-        (guarded_ddpm_lipschitz(beta, t, constant), reached(lambda x, e: guarded_ddpm_step(x, e, 0.0, beta, t, s))),
-        (pf_ode_rhs_lipschitz(beta, sigma, constant), reached(lambda x, e: pf_ode_rhs(x, e, beta, sigma))),
-        (pf_ode_euler_lipschitz(beta, sigma, -0.3, constant), reached(euler)),
+        (guarded_ddim_lipschitz(t, s, ball), reached(lambda x, e: guarded_ddim_step(x, e, t, s))),
+        (guarded_ddpm_lipschitz(beta, t, ball), reached(lambda x, e: guarded_ddpm_step(x, e, 0.0, beta, t, s))),
+        (pf_ode_rhs_lipschitz(beta, sigma, ball), reached(lambda x, e: pf_ode_rhs(x, e, beta, sigma))),
+        (pf_ode_euler_lipschitz(beta, sigma, -0.3, ball), reached(euler)),
     ]
     for bound, ratio in found:
         assert ratio == pytest.approx(bound, rel=1e-12)
 
 
-def test_the_clipped_step_pays_for_both_of_its_terms() -> None:
-    """Where the clean image is clipped in one point and not in the other, they need not cancel."""
-    t, s = np.array(0.25), np.array(0.64)
+@given(levels, levels, constants)
+def test_the_clipped_step_has_at_most_the_constant_of_its_terms_one_by_one(a: float, b: float, constant: float) -> None:
+    """Reference section 6.8: A + A b L + sqrt(1 - abar_s) L; and at least what is left where nothing is clipped."""
+    t, s, ball = np.array(min(a, b)), np.array(max(a, b)), (-constant, constant)
+    gain = np.sqrt(s / t)
+    found = image_ddim_lipschitz(t, s, ball)
 
-    assert image_ddim_lipschitz(t, s, 2.0) == pytest.approx(0.8 / 0.5 * (1 + np.sqrt(0.75) * 2) + 0.6 * 2)
-    assert image_ddim_lipschitz(t, s, 2.0, floor=0.8) == pytest.approx(1 + np.sqrt(0.75) * 2 + 0.6 * 2)
-    assert image_ddim_lipschitz(t, s, 2.0) > guarded_ddim_lipschitz(t, s, 2.0)
+    assert found <= (gain + gain * np.sqrt(1 - t) * constant + np.sqrt(1 - s) * constant) * ROUNDING
+    assert found >= gain + abs(np.sqrt(1 - s) - gain * np.sqrt(1 - t)) * constant - 1e-12 * gain * (1 + constant)
+
+
+def test_the_clipped_step_loses_what_cancels_in_it_by_half() -> None:
+    """A = 1.6, b_t = sqrt(0.75), b_s = 0.6, L = 2: A / 2 + |b_s - A b_t / 2| L + A / 2 + A b_t L / 2."""
+    t, s, ball = np.array(0.25), np.array(0.64), (-2.0, 2.0)
+    half = 0.8 * np.sqrt(0.75)
+
+    assert image_ddim_lipschitz(t, s, ball) == pytest.approx(1.6 + 2 * (half - 0.6) + 2 * half)
+    assert image_ddim_lipschitz(t, s, ball, floor=0.8) == pytest.approx(1 + 2 * (0.6 - 0.5 * half / 0.8) + half / 0.8)
+    assert image_ddim_lipschitz(t, s, ball) > guarded_ddim_lipschitz(t, s, ball)
 
 
 def test_a_euler_step_of_the_theorem_never_contracts() -> None:
     """`eulerStep_l2_lipschitz_of_rhs_lipschitz` gives at least 1; the tighter constant of the flow can be less."""
     assert euler_lipschitz(-0.1, 0.0) == 1.0
     assert euler_lipschitz(-0.5, 3.0) == euler_lipschitz(0.5, 3.0) == 2.5
-    assert pf_ode_euler_lipschitz(1.0, 1.0, 0.5, 0.0) == 0.75
+    assert pf_ode_euler_lipschitz(1.0, 1.0, 0.5, (0.0, 0.0)) == 0.75

@@ -10,8 +10,8 @@ import pytest
 from gen_export.spec import diffusion, dynamics, noise, pixels, schedules
 from gen_export.verify.fact import FACTS
 from gen_export.verify.facts.forward_law import normality
-from gen_export.verify.facts.rounding import images_apart, in_units, levels_off
 from gen_export.verify.report import of_mathematics
+from gen_export.verify.rounding import images_apart, in_units, levels_off
 
 DIFFUSION = "NN.MLTheory.Generative.Diffusion."
 SYSTEMS = "Generative.Diffusion."

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gen_export.verify.fact import Finding, fact, same_bits
-from gen_export.verify.facts.rounding import UNIT, levels_off
 from gen_export.verify.files import Files
+from gen_export.verify.rounding import UNIT, levels_off
 from gen_runtime.inputs import Array
 
 APART = 1e-4

@@ -99,7 +99,7 @@ def _steps(
     for abar_t, abar_s in LEVELS:
         for gain in GAINS:
             for turn in TURNS:
-                predict, limit = turning(gain, turn), float(constant(abar_t, abar_s, gain))
+                predict, limit = turning(gain, turn), float(constant(abar_t, abar_s, (-gain, gain)))
                 yield lambda x, t=abar_t, s=abar_s, p=predict: step(scale * x, p(scale * x, None), t, s) / scale, limit
 
 
@@ -123,8 +123,8 @@ def guarded_ddpm_has_its_constant() -> Finding:
     def step(x: np.ndarray, eps_hat: np.ndarray, abar_t: np.ndarray, abar_s: np.ndarray) -> np.ndarray:
         return guarded_ddpm_step(x, eps_hat, np.ones(2), 1.0 - abar_t / abar_s, abar_t, abar_s)
 
-    def constant(abar_t: np.ndarray, abar_s: np.ndarray, gain: float) -> np.ndarray:
-        return guarded_ddpm_lipschitz(1.0 - abar_t / abar_s, abar_t, gain)
+    def constant(abar_t: np.ndarray, abar_s: np.ndarray, slopes: tuple[float, float]) -> np.ndarray:
+        return guarded_ddpm_lipschitz(1.0 - abar_t / abar_s, abar_t, slopes)
 
     return _derived(_steps(step, constant), "guarded ddpm")
 
@@ -132,5 +132,5 @@ def guarded_ddpm_has_its_constant() -> Finding:
 @fact(_OURS("pf_ode_euler_lipschitz"), "sampled", hypotheses="eps_hat has the L2 constant L")
 def flow_steps_have_their_constant() -> Finding:
     """Euler's step of the flow has the L2 constant |1 - dt beta / 2| + |dt| (beta / (sigma + 1e-6)) L / 2."""
-    cases = ((c.system.step, pf_ode_euler_lipschitz(c.beta, c.sigma, c.dt, c.gain)) for c in flow_cases())
+    cases = ((c.system.step, pf_ode_euler_lipschitz(c.beta, c.sigma, c.dt, (-c.gain, c.gain))) for c in flow_cases())
     return _derived(cases, "flow constant")

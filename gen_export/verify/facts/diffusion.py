@@ -15,9 +15,9 @@ from gen_export.spec.schedules import noisy_alpha_bars, trailing_state
 from gen_export.spec.solvers import SOLVERS
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.forward_law import rate_errors
-from gen_export.verify.facts.process import DIFFUSION, alpha_bars, denoised, image_shape, noised, stepped
-from gen_export.verify.facts.rounding import NETWORK, UNIT, in_units
 from gen_export.verify.files import Files, random
+from gen_export.verify.process import DIFFUSION, alpha_bars, denoised, image_shape, noised, stepped
+from gen_export.verify.rounding import NETWORK, UNIT, in_units
 
 BATCH = 4
 # One rounding of a network's output, in shares of its largest.

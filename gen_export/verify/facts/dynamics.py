@@ -162,7 +162,7 @@ def flow_systems_have_the_constant_of_their_field() -> Finding:
     """A step of pfOdeEulerSystem has the L2 constant 1 + |dt| L; eps_hat = -K x attains it for dt < 0."""
     found = []
     for case in flow_cases():
-        constant = float(euler_lipschitz(case.dt, pf_ode_rhs_lipschitz(case.beta, case.sigma, case.gain)))
+        constant = float(euler_lipschitz(case.dt, pf_ode_rhs_lipschitz(case.beta, case.sigma, (-case.gain, case.gain))))
         found.append(excess(case.system.step, constant, "flow constant"))
         if case.dt < 0 and case.turn[0, 0] == -1:
             found.append(-found[-1])

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from gen_export.verify.fact import Finding, fact, same_bits
-from gen_export.verify.facts.process import DIFFUSION, alpha_bars, image_shape, noised
-from gen_export.verify.facts.rounding import UNIT, in_units
 from gen_export.verify.files import Files, random
+from gen_export.verify.process import DIFFUSION, alpha_bars, image_shape, noised
+from gen_export.verify.rounding import UNIT, in_units
 
 BATCH = 8
 DRAWS = 4096

@@ -27,8 +27,8 @@ from gen_export.spec.samplers import (
 )
 from gen_export.spec.schedules import ContinuousLinear
 from gen_export.verify.fact import Finding, fact, same_bits, worst
-from gen_export.verify.facts.rounding import in_units
 from gen_export.verify.files import random
+from gen_export.verify.rounding import in_units
 
 CASES = 200
 GUARD = 1e-6

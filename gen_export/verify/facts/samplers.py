@@ -12,8 +12,8 @@ import numpy as np
 from gen_export.spec.noise import SCHEME, sample_keys, sample_normals, seed_bits, uniforms
 from gen_export.spec.pixels import to_bytes
 from gen_export.verify.fact import Finding, fact, same_bits, worst
-from gen_export.verify.facts.rounding import UNIT, images_apart, in_units
 from gen_export.verify.files import Files, random
+from gen_export.verify.rounding import UNIT, images_apart, in_units
 
 SAMPLERS = ("vae", "vqvae", "gan", "diffusion")
 # Options of a run, each held in its port's range; a sampler takes those that it knows.

@@ -17,12 +17,12 @@ from gen_export.spec.schedules import (
     state_time,
     trailing_state,
 )
+from gen_export.verify import process
 from gen_export.verify.fact import Finding, fact, same_bits, worst
-from gen_export.verify.facts import process
 from gen_export.verify.facts.forward_law import rate_errors
-from gen_export.verify.facts.process import DIFFUSION, image_shape, noised
-from gen_export.verify.facts.rounding import in_units
 from gen_export.verify.files import Files, random
+from gen_export.verify.process import DIFFUSION, image_shape, noised
+from gen_export.verify.rounding import in_units
 
 ROWS = 64
 LENGTHS = range(13)

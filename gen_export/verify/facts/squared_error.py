@@ -5,7 +5,7 @@ import numpy as np
 from gen_export.spec.objectives import mse
 from gen_export.verify.fact import Finding
 from gen_export.verify.facts.agreement import APART, SMALL, root_mean_square
-from gen_export.verify.facts.rounding import UNIT
+from gen_export.verify.rounding import UNIT
 from gen_runtime.inputs import Array
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from gen_export.spec.objectives import weighted_two_term
 from gen_export.spec.vae import beta_vae_loss, kl_sum
 from gen_export.verify.fact import Finding, fact, same_bits, worst
-from gen_export.verify.facts.rounding import UNIT
 from gen_export.verify.files import Files, random
+from gen_export.verify.rounding import UNIT
 from gen_runtime.inputs import Array
 
 BATCH = 3

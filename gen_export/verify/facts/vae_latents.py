@@ -9,10 +9,10 @@ from gen_export.spec.vae import reparameterize
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.agreement import APART, close
 from gen_export.verify.facts.forward_law import FALSE_ALARM, normality
-from gen_export.verify.facts.rounding import UNIT
 from gen_export.verify.facts.squared_error import mse_apart
 from gen_export.verify.facts.vae import EXP, posterior
 from gen_export.verify.files import Files, random
+from gen_export.verify.rounding import UNIT
 from gen_runtime.inputs import Array
 
 BATCH = 3

@@ -11,9 +11,9 @@ import numpy as np
 from gen_export.spec.vae import importance_weighted_bound, log_importance_weights, reparameterize
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.agreement import APART, close, close_bytes
-from gen_export.verify.facts.rounding import UNIT
 from gen_export.verify.facts.squared_error import mse_slack
 from gen_export.verify.files import Files, random
+from gen_export.verify.rounding import UNIT
 from gen_runtime.inputs import Array
 
 BATCH = 3

@@ -45,12 +45,30 @@ def transposed(
 ) -> Array:
     """The transpose of padding an image of a shape and correlating it, applied to what that results in."""
     (top, left, bottom, right), (down, across) = pads, strides
-    height, width = shape[2] + top + bottom, shape[3] + left + right
+    (rows, columns), (kh, kw) = result.shape[2:], kernel.shape[2:]
+    parts = np.tensordot(result, kernel, (1, 0)).transpose(0, 3, 1, 2, 4, 5)
+    padded = np.zeros((*shape[:2], shape[2] + top + bottom, shape[3] + left + right))
+    for i, j in np.ndindex(kh, kw):
+        padded[:, :, i : i + rows * down : down, j : j + columns * across : across] += parts[..., i, j]
+    return padded[:, :, top : top + shape[2], left : left + shape[3]]
+
+
+def _conv_transpose(attributes: Attributes, image: Array, kernel: Array, bias: Array | None = None) -> Array:
+    pads, strides = convolution(attributes, kernel)
+    if any(attributes.get("output_padding", ())):
+        raise ValueError("only transposed convolutions without output padding are read")
+    result = transposed(image, kernel, spread_shape(image, kernel, pads, strides), pads, strides)
+    return result if bias is None else result + bias[:, None, None]
+
+
+def spread_shape(
+    image: Array, kernel: Array, pads: tuple[int, ...], strides: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The shape of an image (batch, out, h, w) under the transpose of a convolution with a kernel (out, in, kh, kw)."""
+    (batch, _, height, width), (top, left, bottom, right) = image.shape, pads
     kh, kw = kernel.shape[2:]
-    spread = np.zeros((*result.shape[:2], height + kh - 1, width + kw - 1))
-    spread[:, :, kh - 1 : height : down, kw - 1 : width : across] = result
-    image = correlate(spread, kernel[:, :, ::-1, ::-1].swapaxes(0, 1), (1, 1))
-    return image[:, :, top : top + shape[2], left : left + shape[3]]
+    tall, wide = (height - 1) * strides[0] + kh, (width - 1) * strides[1] + kw
+    return batch, kernel.shape[1], tall - top - bottom, wide - left - right
 
 
 def _gemm(attributes: Attributes, a: Array, b: Array, c: Array | None = None) -> Array:
@@ -67,4 +85,9 @@ def _matmul(attributes: Attributes, a: Array, b: Array) -> Array:
     return a @ b
 
 
-WEIGHTED: dict[str, Callable[..., Array]] = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}
+WEIGHTED: dict[str, Callable[..., Array]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+}

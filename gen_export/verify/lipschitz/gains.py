@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen_export.verify.lipschitz.affine import convolution
+from gen_export.verify.lipschitz.affine import convolution, spread_shape
 from gen_export.verify.lipschitz.elementwise import ACTIVATIONS
-from gen_export.verify.lipschitz.norms import convolution_norm, matrix_norm
 from gen_export.verify.lipschitz.operators import refusal, taken_entries
 from gen_export.verify.lipschitz.outward import Array, divide, largest, multiply_up, root_up
 from gen_export.verify.lipschitz.selections import SELECTIONS
@@ -93,40 +92,51 @@ def _scaling(step: Step) -> float:
 
 def _convolution(step: Step) -> float:
     """The norm of a convolution, without the channels of its image that do not depend on the source."""
-    kernel, image = _weights(step, places=1), step.moving.sample
+    weights, image = _weights(step, places=1), step.moving.sample
     assert image is not None
-    (top, left, bottom, right), strides = convolution(step.node.attributes, kernel)
-    live = slice(None) if step.moving.live is None else step.moving.live
-    height, width = image.shape[2:]
-    return convolution_norm(kernel[:, live], (height + top + bottom, width + left + right), strides)
+    assert weights.sample is not None
+    (top, left, bottom, right), strides = convolution(step.node.attributes, weights.sample)
+    padded = image.shape[2] + top + bottom, image.shape[3] + left + right
+    return weights.convolution_norm(padded, strides, step.moving.live)
+
+
+def _transposed_convolution(step: Step) -> float:
+    """The norm of the transpose of a convolution: that of the convolution."""
+    weights, image = _weights(step, places=1), step.moving.sample
+    assert image is not None
+    assert weights.sample is not None
+    _, strides = convolution(step.node.attributes, weights.sample)
+    height, width = spread_shape(image, weights.sample, (0, 0, 0, 0), strides)[2:]
+    return weights.convolution_norm((height, width), strides)
 
 
 def _gemm(step: Step) -> float:
     """The norm of multiplying by alpha B."""
-    return multiply_up(abs(step.node.attributes.get("alpha", 1.0)), matrix_norm(_matrix(step, places=1)))
+    return multiply_up(abs(step.node.attributes.get("alpha", 1.0)), _matrix(step, places=1).matrix_norm())
 
 
 def _matmul(step: Step) -> float:
     """The norm of multiplying by a matrix, from the left or the right."""
-    return matrix_norm(_matrix(step, places=2))
+    return _matrix(step, places=2).matrix_norm()
 
 
-def _matrix(step: Step, places: int) -> Array:
+def _matrix(step: Step, places: int) -> Value:
     """Constant weights that are a matrix."""
     matrix = _weights(step, places)
-    if matrix.ndim != 2:
-        raise refusal(step.node, f"expected weights of 2 axes, found {matrix.ndim}")
+    axes = len(matrix.sample.shape) if matrix.sample is not None else 0
+    if axes != 2:
+        raise refusal(step.node, f"expected weights of 2 axes, found {axes}")
     return matrix
 
 
-def _weights(step: Step, places: int) -> Array:
+def _weights(step: Step, places: int) -> Value:
     """The constant weights of a node, where its image is one of so many first inputs."""
     weights = step.inputs[1 - step.place] if step.place < places else None
     if weights is None or weights.sample is None or not weights.fixed:
         raise refusal(step.node, "its weights are no constants of the file")
     if not np.isfinite(weights.sample).all():
         raise refusal(step.node, "its weights are not all finite")
-    return weights.sample
+    return weights
 
 
 _GAINS: dict[str, Callable[[Step], float]] = {
@@ -135,6 +145,7 @@ _GAINS: dict[str, Callable[[Step], float]] = {
     "Mul": _scaling,
     "Div": _scaling,
     "Conv": _convolution,
+    "ConvTranspose": _transposed_convolution,
     "Gemm": _gemm,
     "MatMul": _matmul,
 }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen_export.verify.lipschitz.affine import convolution, correlate, gemm_matrix, pad, transposed
+from gen_export.verify.lipschitz.affine import convolution, correlate, gemm_matrix, pad, spread_shape, transposed
 from gen_export.verify.lipschitz.elementwise import ACTIVATIONS, ARITHMETIC
 from gen_export.verify.lipschitz.operators import (
     Arrays,
@@ -92,16 +92,21 @@ class Jacobian:
         return gradients.get(self._source, np.zeros_like(self.values[self._source]))
 
     def norm(self, rng: np.random.Generator, rounds: int) -> float:
-        """The largest ||J v|| / ||v|| of a power iteration on J^T J from a random v, at most the norm."""
-        v = rng.standard_normal(self.values[self._source].shape)
-        largest = 0.0
-        for _ in range(rounds):
-            image = self.push(v / np.linalg.norm(v))
-            largest = max(largest, float(np.linalg.norm(image)))
-            v = self.pull(image)
-            if not v.any():
-                break
-        return largest
+        """The largest ||J v|| / ||v|| of a power iteration, at most the norm."""
+        return power_iteration(self.push, self.pull, self.values[self._source].shape, rng, rounds)
+
+
+def power_iteration(push: Linear, pull: Linear, shape: tuple[int, ...], rng: np.random.Generator, rounds: int) -> float:
+    """The largest ||A v|| / ||v|| of a power iteration on A^T A from a random v, given A and A^T, at most the norm."""
+    v = rng.standard_normal(shape)
+    largest = 0.0
+    for _ in range(rounds):
+        image = push(v / np.linalg.norm(v))
+        largest = max(largest, float(np.linalg.norm(image)))
+        v = pull(image)
+        if not v.any():
+            break
+    return largest
 
 
 def reached_slope(
@@ -187,6 +192,15 @@ def _of_convolution(node: Node, arrays: Arrays) -> tuple[Linear, Linear]:
     )
 
 
+def _of_transposed_convolution(node: Node, arrays: Arrays) -> tuple[Linear, Linear]:
+    image, kernel = arrays[0], arrays[1]
+    assert image is not None
+    assert kernel is not None
+    pads, strides = convolution(node.attributes, kernel)
+    shape = spread_shape(image, kernel, pads, strides)
+    return lambda v: transposed(v, kernel, shape, pads, strides), lambda u: correlate(pad(u, pads), kernel, strides)
+
+
 def _of_gemm(node: Node, arrays: Arrays) -> tuple[Linear, Linear]:
     matrix = gemm_matrix(node.attributes, arrays[1])
     if node.attributes.get("transA", 0):
@@ -207,6 +221,7 @@ _FIRST: dict[str, Callable[[Node, Arrays], tuple[Linear, Linear]]] = {
     **dict.fromkeys(SELECTIONS, _of_selection),
     **dict.fromkeys(ACTIVATIONS, _of_activation),
     "Conv": _of_convolution,
+    "ConvTranspose": _of_transposed_convolution,
     "Gemm": _of_gemm,
 }
 """Of the operators whose first input alone has a derivative."""

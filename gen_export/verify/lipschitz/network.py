@@ -15,8 +15,18 @@ from gen_export.errors import NoCertificateError
 from gen_export.verify.lipschitz import gains
 from gen_export.verify.lipschitz.affine import WEIGHTED
 from gen_export.verify.lipschitz.operators import evaluate, is_read, needed_nodes, refusal
-from gen_export.verify.lipschitz.outward import Array, add_up, multiply_up, root_up
-from gen_export.verify.lipschitz.values import Sizes, Value, Values, data, given, independent, samples
+from gen_export.verify.lipschitz.outward import Array, Range, add_up, multiply_up, root_up
+from gen_export.verify.lipschitz.symmetric import IDENTITY, through
+from gen_export.verify.lipschitz.values import (
+    Sizes,
+    Value,
+    Values,
+    constants,
+    data,
+    independent,
+    inputs_at_zero,
+    samples,
+)
 from gen_export.verify.onnx_file import OnnxFile
 from gen_export.verify.onnx_graph import Node
 
@@ -52,14 +62,25 @@ class Certificate:
         value: It, rounded up.
         shape: The shape of the source that it holds for.
         layers: The nodes with a constant that is not 1, in order.
+        slopes: The range of the slopes (`symmetric`): [-value, value] where no smaller one is known.
+        uniform: Whether the other inputs do not matter to it.
     """
 
     value: float
     shape: tuple[int, ...]
     layers: tuple[Layer, ...]
+    slopes: Range
+    uniform: bool
 
 
-def bound(file: OnnxFile, source: str, target: str, sizes: Sizes) -> Certificate:
+def bound(
+    file: OnnxFile,
+    source: str,
+    target: str,
+    sizes: Sizes,
+    known: Mapping[str, Array] | None = None,
+    weights: Mapping[str, Value] | None = None,
+) -> Certificate:
     """The certificate of a value of the main graph as a function of one of its inputs.
 
     Args:
@@ -67,26 +88,48 @@ def bound(file: OnnxFile, source: str, target: str, sizes: Sizes) -> Certificate
         source: The input x.
         target: The value, an output for instance.
         sizes: Shapes of inputs by name; others are as declared, a batch of any size being 1.
+        known: Inputs that have this value alone.
+        weights: The file's `weights_of`, from one call to the next, so that no norm is proven twice.
 
     Raises:
         NoCertificateError: A node stands in the way, or a name or size is missing; the message says which.
     """
-    values = given(file.graph, sizes)
+    # A weight that is an input too may be replaced: it is an input.
+    values = {**(weights or weights_of(file)), **inputs_at_zero(file.graph, sizes), **constants(known or {})}
     start = values[source].sample if source in file.graph.inputs else None
     if start is None:
         raise NoCertificateError(f"{file.source}: expected an input {source!r} of a known size, found none")
-    values[source] = Value(start, 1.0)
-    layers = []
+    values[source] = Value(start, 1.0, form=IDENTITY)
+    layers, uniform = [], True
     nodes = needed_nodes(file.graph, target)
     sigmoids = {node.outputs[0]: node.inputs[0] for node in nodes if node.op_type == "Sigmoid"}
     for node in nodes:
-        value, layer = _through(node, _inputs(node, values), sigmoids)
+        inputs = _inputs(node, values)
+        value, layer = _through(node, inputs, sigmoids)
+        uniform &= not _is_scaled(node, inputs)
         values |= dict.fromkeys(node.outputs, value)
         if layer is not None and layer.norm != 1:
             layers.append(layer)
     if target not in values:
         raise NoCertificateError(f"{file.source}: expected its main graph to compute {target!r}, found no such value")
-    return Certificate(values[target].lipschitz, start.shape, tuple(layers))
+    return _certificate(values[target], start.shape, layers, uniform)
+
+
+def weights_of(file: OnnxFile) -> dict[str, Value]:
+    """The weights of a file's main graph."""
+    return constants(file.graph.initializers)
+
+
+def _is_scaled(node: Node, inputs: Values) -> bool:
+    """Whether a node multiplies what depends on the source by what other inputs of the graph may change."""
+    factors = [value for value in data(node, inputs) if not value.lipschitz]
+    return node.op_type in ("Mul", "Div") and 0 < len(factors) < len(inputs) and not factors[0].fixed
+
+
+def _certificate(value: Value, shape: tuple[int, ...], layers: list[Layer], uniform: bool) -> Certificate:
+    """What is known of a value in the end: the smaller of its constants."""
+    slopes = value.form if isinstance(value.form, tuple) else (-value.lipschitz, value.lipschitz)
+    return Certificate(min(value.lipschitz, max(map(abs, slopes))), shape, tuple(layers), slopes, uniform)
 
 
 def _inputs(node: Node, values: Mapping[str, Value]) -> Values:
@@ -108,13 +151,14 @@ def _through(node: Node, inputs: Values, sigmoids: Mapping[str, str]) -> tuple[V
     sample = evaluate(node, samples(inputs))
     if sample.dtype.kind != "f":
         raise refusal(node, "it rounds its input to integers, and so jumps")
+    form = through(node, inputs, sample)
     if node.op_type in ("Add", "Sub"):
-        return Value(sample, _sum(moving, sample)), None
+        return Value(sample, _sum(moving, sample), form=form), None
     if node.op_type == "Concat":
         return Value(sample, _joined(moving), live=_live_channels(node, inputs)), None
     layer = _layer(node, inputs, sample, sigmoids)
     # Two only for SiLU: v and its sigmoid, whose constant is the smaller one.
-    return Value(sample, multiply_up(layer.norm, max(value.lipschitz for value in moving))), layer
+    return Value(sample, multiply_up(layer.norm, max(value.lipschitz for value in moving)), form=form), layer
 
 
 def _require_known(node: Node, inputs: Values) -> None:

@@ -39,10 +39,12 @@ from gen_export.verify.lipschitz.outward import UNIT, Array, multiply_up, root_u
 
 _START = 0.25
 """No more than the largest ||A||^2: an entry of K gives an entry of A that is as large at some frequency."""
-_STEP = 1.0 + 2.0**-10
-"""The factor by which mu grows until it is proven."""
+_MARGIN = 2.0**-30
+"""By how much mu is above the largest eigenvalue that is found, to begin with; twice that until it is proven."""
 _ENTRIES = 2**20
 """Entries of the matrices that are made at a time, 16 bytes each."""
+_ABOVE, _LEAST = 1e-7, 1e-12
+"""By how much mu is above the eigenvalue where (mu - N) w = 1, and the least entry of w, in shares of the largest."""
 _DENSITY = 16
 """Frequencies an axis and degree of the polynomial, where the image has more."""
 _BETWEEN = 1.02
@@ -77,15 +79,39 @@ def schur_bound(kernel: Array) -> float:
     return root_up(multiply_up(rows, columns))
 
 
+def perron_bound(kernel: Array) -> float:
+    """At least the norm of the convolution with stride 1, on images of any size.
+
+    With G = A^H A and N_ij the sum of |G_ij| over all lags, ||A||^2 is at most the largest eigenvalue of N: at most the
+    largest (N w)_i / w_i for any w > 0 (Collatz and Wielandt). With mu above the eigenvalue, w = (mu - N)^-1 (1, .., 1)
+    is positive and its quotients are below mu. The bound is 1 where N was used to scale the channels to that (Prach &
+    Lampert 2022, arXiv:2208.03160, theorem 2).
+    """
+    if kernel.shape[0] < kernel.shape[1]:
+        kernel = kernel.swapaxes(0, 1)
+    outputs, inputs, kh, kw = kernel.shape
+    # A lag's sum of up to out kh kw products is off by so many u of what it would be of absolute values.
+    size = np.abs(_lags(kernel)) + 2 * outputs * kh * kw * UNIT * _lags(np.abs(kernel))
+    sums = sum_up(size, (0, 1))
+    above = (1.0 + _ABOVE) * float(np.linalg.eigvalsh(sums)[-1])
+    weights = np.linalg.solve(above * np.eye(inputs) - sums, np.ones(inputs))
+    weights = np.maximum(weights / weights.max(), _LEAST)
+    quotients = sum_up(np.nextafter(sums * weights, math.inf), (1,)) / weights
+    return root_up(up(float(quotients.max())))
+
+
 def _norm(kernel: Array, grid: tuple[int, int]) -> float:
-    """At least the norm of the circular convolution on a grid, by the better of two bounds."""
+    """At least the norm of the circular convolution on a grid, by the best of two or three bounds."""
     kernel = kernel.astype(np.float64)
     if not kernel.any():
         return 0.0
     exponent = np.frexp(np.abs(kernel).max())[1]
     scaled = np.ldexp(kernel, -exponent)
     with np.errstate(over="ignore"):
-        return up(float(np.ldexp(min(schur_bound(scaled), _fourier_bound(scaled, grid)), exponent)))
+        bounds = [schur_bound(scaled), _fourier_bound(scaled, grid)]
+        if any(_points(*axis)[1] > 1 for axis in zip(grid, kernel.shape[2:], strict=True)):
+            bounds.append(perron_bound(scaled))
+        return up(float(np.ldexp(min(bounds), exponent)))
 
 
 def _fourier_bound(kernel: Array, grid: tuple[int, int]) -> float:
@@ -118,9 +144,9 @@ def _points(size: int, taps: int) -> tuple[int, float]:
 def _raised(square: float, gram: Array) -> float:
     """A bound, raised where needed until it is above the eigenvalues of a Hermitian matrix too."""
     if not _is_above(square, gram):
-        square = max(square, float(np.linalg.eigvalsh(gram)[-1]))
-        while not _is_above(square, gram):
-            square *= _STEP
+        largest, margin = max(square, float(np.linalg.eigvalsh(gram)[-1])), _MARGIN
+        while not _is_above(square := largest * (1.0 + margin), gram):
+            margin *= 2.0
     return square
 
 
@@ -144,7 +170,8 @@ def _grams(kernel: Array, grid: tuple[int, int]) -> Iterator[Array]:
     for row in rows[: len(rows) // 2 + 1]:
         for start in range(0, len(columns), step):
             phases = (row[None, :, None] * columns[start : start + step, None, :]).reshape(-1, len(entries))
-            yield from (phases.real @ entries + 1j * (phases.imag @ entries)).reshape(-1, *lags.shape[2:])
+            real, imaginary = (part @ entries for part in (phases.real, phases.imag))
+            yield from (real + 1j * imaginary if imaginary.any() else real).reshape(-1, *lags.shape[2:])
 
 
 def _lags(kernel: Array) -> Array:

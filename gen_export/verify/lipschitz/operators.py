@@ -126,6 +126,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
     "Resize": {*RESIZE, "antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value"},
     "LeakyRelu": {"alpha"},
     "Conv": {"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"},
+    "ConvTranspose": {"auto_pad", "dilations", "group", "kernel_shape", "output_padding", "pads", "strides"},
     "Gemm": {"alpha", "beta", "transA", "transB"},
     "Concat": {"axis"},
     "Constant": {"value", "value_float", "value_floats", "value_int", "value_ints"},

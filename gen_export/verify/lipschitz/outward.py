@@ -89,6 +89,12 @@ def divide(left: Range, right: Range) -> Range:
     return EVERYTHING if not (right[0] > 0 or right[1] < 0) else _ends([a / b for a in left for b in right])
 
 
+def clip(range_: Range, low: Range, high: Range) -> Range:
+    """Numbers of a range held between one of another and one of a third; exact."""
+    least, most = (min(max(range_[end], low[end]), high[end]) for end in (0, 1))
+    return least, most
+
+
 def root(range_: Range) -> Range:
     """The square roots of the numbers of a range that have one."""
     low, high = (math.sqrt(max(end, 0.0)) for end in range_)

@@ -1,14 +1,17 @@
 """What is known of the values of a graph while it is gone through: shapes, ranges, exact constants."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
 
 import numpy as np
 
-from gen_export.verify.lipschitz import outward
+from gen_export.verify.lipschitz import norms, outward
 from gen_export.verify.lipschitz.operators import entry_places, evaluate, exact, is_read
 from gen_export.verify.lipschitz.outward import EVERYTHING, Array, Range
 from gen_export.verify.lipschitz.selections import SELECTIONS
+from gen_export.verify.lipschitz.symmetric import Form
 from gen_export.verify.onnx_graph import ELEMENTS, GRAPH_INPUT, VALUE_NAME, Node, OnnxGraph
 from gen_export.verify.wire import Message
 
@@ -25,6 +28,8 @@ class Value:
         range: Holds every entry, whatever the inputs.
         fixed: The sample is the value, exactly, whatever the inputs.
         live: Which channels (axis 1) depend on the source; None where all may.
+        form: What else is known of how it depends on the source (`symmetric`).
+        proven: Of weights, the norms that are proven already, by how they are used.
     """
 
     sample: Array | None
@@ -32,21 +37,38 @@ class Value:
     range: Range = EVERYTHING
     fixed: bool = False
     live: Array | None = None
+    form: Form = None
+    proven: dict[Any, float] = field(default_factory=dict, compare=False, repr=False)
+
+    def convolution_norm(self, padded: tuple[int, int], strides: tuple[int, int], live: Array | None = None) -> float:
+        """The norm of weights as a kernel, of the channels that are live, proven when it is first asked for."""
+        assert self.sample is not None
+        kernel = self.sample if live is None else self.sample[:, live]
+        use = (padded, strides, None if live is None else live.tobytes())
+        if use not in self.proven:
+            self.proven[use] = norms.convolution_norm(kernel, padded, strides)
+        return self.proven[use]
+
+    def matrix_norm(self) -> float:
+        """The norm of weights as a matrix."""
+        assert self.sample is not None
+        if "matrix" not in self.proven:
+            self.proven["matrix"] = norms.matrix_norm(self.sample)
+        return self.proven["matrix"]
 
 
 Values = Sequence[Value | None]
 
 
-def given(graph: OnnxGraph, sizes: Sizes) -> dict[str, Value]:
-    """The graph's weights, and its inputs at 0; a weight that is an input too may be replaced, so it is an input.
+def inputs_at_zero(graph: OnnxGraph, sizes: Sizes) -> dict[str, Value]:
+    """The graph's inputs at 0, of these shapes by name; others as declared, a batch of any size being 1."""
+    return {port.text(VALUE_NAME): _at_zero(port, sizes) for port in graph.message.messages(GRAPH_INPUT)}
 
-    Args:
-        graph: The graph.
-        sizes: Shapes of inputs by name; others are as declared, a batch of any size being 1.
-    """
-    tensors = {name: exact(tensor) for name, tensor in graph.initializers.items()}
-    weights = {name: Value(tensor, range=outward.hull(tensor), fixed=True) for name, tensor in tensors.items()}
-    return weights | {port.text(VALUE_NAME): _at_zero(port, sizes) for port in graph.message.messages(GRAPH_INPUT)}
+
+def constants(tensors: Mapping[str, Array]) -> dict[str, Value]:
+    """Tensors that are what they are: weights, and inputs that are known."""
+    exactly = {name: exact(tensor) for name, tensor in tensors.items()}
+    return {name: Value(tensor, range=outward.hull(tensor), fixed=True) for name, tensor in exactly.items()}
 
 
 def samples(inputs: Values) -> list[Array | None]:
@@ -96,6 +118,10 @@ def _range(node: Node, inputs: list[Value]) -> Range:
     """The range of real numbers that a node computes from others."""
     if node.op_type in _RANGES:
         return _RANGES[node.op_type](*(value.range for value in inputs))
+    if node.op_type == "Clip":
+        given = dict(zip((place for place, name in enumerate(node.inputs) if name), inputs, strict=True))
+        low, high = (given[place].range if place in given else (end, end) for place, end in ((1, -inf), (2, inf)))
+        return outward.clip(given[0].range, low, high)
     if node.op_type in SELECTIONS:
         return inputs[0].range
     if node.op_type == "Concat":

@@ -84,6 +84,14 @@ OPERATORS = {
     "division by a value": ("d = Add(x, c) y = Div(c, d)", {"c": np.array(6.0)}),
     "Resize to sizes": ('y = Resize<mode="nearest">(x, , , s)', {"s": np.array([1, 8, 12, 4])}),
     "Resize by four": ('y = Resize<mode="nearest">(x, , s)', {"s": np.array([1.0, 1, 4, 5])}),
+    "ConvTranspose": (
+        "y = ConvTranspose<pads=[1,0,2,1], strides=[2,3]>(x, w, b)",
+        {"w": np.arange(72.0).reshape(4, 2, 3, 3) / 40, "b": np.array([1.0, -1])},
+    ),
+    "ConvTranspose with strides beyond its kernel": (
+        "y = ConvTranspose<strides=[3,2]>(x, w)",
+        {"w": np.arange(24.0).reshape(4, 3, 2, 1) / 9},
+    ),
     "padding on one side": (
         "y = Conv<pads=[2,0,1,3], strides=[2,3]>(x, w)",
         {"w": np.arange(72.0).reshape(2, 4, 3, 3) / 40},

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from gen_export.errors import GenExportError, NoCertificateError
-from gen_export.verify.lipschitz import gains, network, values
+from gen_export.verify.lipschitz import gains, network, norms, values
 from gen_export.verify.lipschitz.elementwise import ACTIVATIONS
-from gen_export.verify.lipschitz.jacobian import reached_slope
+from gen_export.verify.lipschitz.jacobian import Jacobian, reached_slope
 from gen_export.verify.lipschitz.network import bound
 from gen_export.verify.lipschitz.norms import convolution_norm, matrix_norm
 from gen_export.verify.onnx_file import OnnxFile
@@ -120,6 +120,8 @@ def test_the_u_net_is_refused_by_name_and_reason(unet):
         ),
         ("y = Mul(c, c)", 0, {"c": np.ones(2)}),
         ("y = Conv(x, w)", 0, {"w": np.zeros((1, 2, 3, 3))}),
+        ("y = ConvTranspose<strides=[3,2]>(x, w)", 2, {"w": 2 * np.eye(2).reshape(2, 2, 1, 1)}),
+        ("y = ConvTranspose<strides=[2,2]>(x, w)", 6, {"w": np.full((2, 2, 2, 2), 1.5)}),
         ("y = MatMul(x, w)", 2, {"w": 2 * np.eye(4)}),
         ("y = MatMul(w, x)", 2, {"w": np.array([[2.0, 0, 0, 0]])}),
     ],
@@ -262,7 +264,7 @@ MUTANTS = {
         {"p": np.ones((1, 1, 4, 4)), "w": np.array([0.1, 2, 3]).reshape(1, 3, 1, 1)},
     ),
     "a channel is forgotten": (
-        patched(gains, "convolution_norm", lambda kernel, *rest: convolution_norm(kernel[:, 1:], *rest)),
+        patched(norms, "convolution_norm", lambda kernel, *rest: convolution_norm(kernel[:, 1:], *rest)),
         "y = Conv(x, w)",
         {"w": np.array([3.0, 0.1]).reshape(1, 2, 1, 1)},
     ),
@@ -343,3 +345,21 @@ def test_a_constant_is_rounded_up_where_the_nearest_float_is_below_it(count, mon
     monkeypatch.setattr(gains, "root_up", math.sqrt)
 
     assert Fraction(constant("y = Expand(x, s)", **weights)) ** 2 < count
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_constant_of_a_transposed_convolution_is_that_of_the_convolution_it_transposes(seed):
+    """Above the exact norm, also where padding cuts what comes back, and close to it where it does not."""
+    rng = np.random.default_rng(seed)
+    kernel = rng.standard_normal((2, int(rng.integers(1, 4)), *rng.integers(1, 4, 2))).astype(np.float32)
+    strides, pads = (
+        rng.integers(1, 4, 2).tolist(),
+        np.minimum(rng.integers(0, 2, 4), min(kernel.shape[2:]) // 2).tolist(),
+    )
+    file = net(f"y = ConvTranspose<pads={pads}, strides={strides}>(x, w)", (1, 2, 4, 5), w=kernel)
+    jacobian = Jacobian(file.graph, "x", "y", point(rng, (1, 2, 4, 5)))
+
+    exact = np.linalg.norm([jacobian.push(unit.reshape(1, 2, 4, 5)).ravel() for unit in np.eye(40)], 2)
+
+    assert exact <= bound(file, "x", "y", {}).value * (1 + ROUNDING)
+    assert bound(file, "x", "y", {}).value <= 1.5 * exact

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gen_export.verify.lipschitz import norms
-from gen_export.verify.lipschitz.norms import convolution_norm, matrix_norm, schur_bound
+from gen_export.verify.lipschitz.norms import convolution_norm, matrix_norm, perron_bound, schur_bound
+from gen_export.verify.lipschitz.values import Value
 
 ROUNDING = 1e-13
 """More than the relative error of the singular values of matrices of up to 300 rows: 300 u times a small factor."""
@@ -77,7 +78,7 @@ def circular_norm(kernel, grid):
 @pytest.mark.parametrize("channels", [(2, 3), (4, 2)])
 def test_the_fourier_bound_is_the_circular_norm_or_at_most_two_percent_above_on_large_images(grid, channels):
     kernel = random_kernel(1, *channels, 3, 3).astype(np.float64)
-    allowed = 1.0 + 2**-10 if max(grid) <= 32 else 1.021
+    allowed = 1.0 + 2**-30 if max(grid) <= 32 else 1.021
 
     found = norms._fourier_bound(kernel / np.abs(kernel).max(), grid) * np.abs(kernel).max()
 
@@ -95,9 +96,9 @@ def test_frequencies_between_those_that_are_looked_at_are_counted(monkeypatch):
 
     assert large == pytest.approx(1, abs=1e-6)
     assert circular_norm(kernel, (1, 16)) == pytest.approx(math.cos(math.pi / 32), rel=ROUNDING)
-    assert convolution_norm(kernel, (1, 3200), (1, 1)) >= large
+    assert norms._fourier_bound(kernel, (1, 3200)) >= large
     monkeypatch.setattr(norms, "_BETWEEN", 1.0)
-    assert convolution_norm(kernel, (1, 3200), (1, 1)) < large
+    assert norms._fourier_bound(kernel, (1, 3200)) < large
 
 
 def test_a_stride_of_the_kernels_size_leaves_only_its_own_norm():
@@ -105,7 +106,7 @@ def test_a_stride_of_the_kernels_size_leaves_only_its_own_norm():
     kernel = random_kernel(3, 4, 2, 2, 2)
     known = np.linalg.norm(kernel.reshape(4, -1).astype(np.float64), 2)
 
-    assert 1 - ROUNDING <= convolution_norm(kernel, (8, 8), (2, 2)) / known <= 1 + 2**-10
+    assert 1 - ROUNDING <= convolution_norm(kernel, (8, 8), (2, 2)) / known <= 1 + 2**-30
     assert convolution_norm(kernel, (8, 8), (1, 1)) > 1.05 * known
 
 
@@ -113,7 +114,7 @@ def test_a_stride_of_the_kernels_size_leaves_only_its_own_norm():
 def test_the_bound_of_a_matrix_is_its_largest_singular_value(shape):
     matrix = random_kernel(5, *shape)
 
-    assert 1 - ROUNDING <= matrix_norm(matrix) / np.linalg.norm(matrix.astype(np.float64), 2) <= 1 + 2**-9
+    assert 1 - ROUNDING <= matrix_norm(matrix) / np.linalg.norm(matrix.astype(np.float64), 2) <= 1 + 2**-30
 
 
 def test_known_matrices_have_their_known_norms():
@@ -137,6 +138,48 @@ def test_schurs_bound_is_above_the_norm(seed):
     kernel = random_kernel(seed, 3, 2, 3, 3)
 
     assert exact_norm(kernel, (8, 8), (1, 1, 1, 1), (1, 1)) < schur_bound(kernel)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 4), (5, 1)])
+@pytest.mark.parametrize("channels", [(1, 1), (3, 2), (2, 5), (4, 4)])
+def test_perrons_bound_is_above_the_norm_on_images_of_any_size(channels, size):
+    """Of dense kernels, and of ones with a channel that is 0 and one a thousand times the others."""
+    for seed, (image, edges) in enumerate([((5, 7), (0, 2, 1, 3)), ((8, 6), (4, 4, 4, 4)), ((6, 6), (0, 0, 0, 0))]):
+        kernel = random_kernel(seed, *channels, *size).astype(np.float64)
+        for scale in (1.0, np.array([0.0, 1000.0, 1.0, 1.0])[: channels[0], None, None, None]):
+            assert perron_bound(scale * kernel + 1e-9) >= exact_norm(scale * kernel + 1e-9, image, edges, (1, 1)) * (
+                1 - ROUNDING
+            )
+
+
+def test_perrons_bound_of_a_turn_of_two_channels_is_1():
+    """G is the identity; the bound is off by half of 1e-7."""
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])[:, :, None, None]
+
+    assert 1 <= perron_bound(turn) <= 1 + 1e-6
+
+
+def test_a_proven_norm_is_not_mistaken_for_that_of_another_use():
+    """The same weights on another image, with other strides, of other channels, and as a matrix."""
+    kernel = random_kernel(9, 2, 3, 4, 4).astype(np.float64)
+    uses = [
+        ((6, 6), (1, 1), None),
+        ((6, 9), (1, 1), None),
+        ((9, 6), (1, 1), None),
+        ((6, 9), (2, 1), None),
+        ((6, 9), (1, 2), None),
+        ((6, 6), (1, 1), np.array([True, False, True])),
+        ((6, 6), (1, 1), np.array([True, True, False])),
+        ((6, 6), (1, 1), np.array([False, False, True])),
+    ]
+    weights, matrix = Value(kernel, fixed=True), Value(kernel[0, 0], fixed=True)
+
+    for _ in range(2):
+        for padded, strides, live in uses:
+            own = kernel if live is None else kernel[:, live]
+            assert weights.convolution_norm(padded, strides, live) == convolution_norm(own, padded, strides)
+        assert matrix.matrix_norm() == matrix_norm(kernel[0, 0])
+    assert len({weights.convolution_norm(*use) for use in uses}) > len(uses) / 2
 
 
 def forget_a_channel(kernel, *rest):
