@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gen_runtime import Card, Model, Port
 
-_SECTIONS = ("config", "schedule", "noise", "training", "data", "trajectory", "certificate", "tool")
+_SECTIONS = ("config", "schedule", "noise", "training", "data", "trajectory", "tool")
 _PORT_COLUMNS = ("port", "dtype", "shape", "range", "default", "description")
 
 
@@ -57,6 +57,7 @@ def _overview(model: "Model") -> "Table":
         ("image", f"{size.height} x {size.width}, {size.channels} channel{'s' * (size.channels > 1)}"),
         ("parts", ", ".join(_part(model, name) for name in card.parts) or "none"),
         *((name, _line(section)) for name in _SECTIONS if (section := getattr(card, name))),
+        *([("certificate", _certified(card.certificate))] if card.certificate else []),
         *([("verified", _verified(model))] if card.verified else []),
     ]
     return table(str(model.path), ("", ""), rows, show_header=False)
@@ -65,6 +66,15 @@ def _overview(model: "Model") -> "Table":
 def _part(model: "Model", name: str) -> str:
     """A part's name, and a word where its file is not beside the main one."""
     return name if model.part_path(name).is_file() else f"{name} (missing)"
+
+
+def _certified(section: Mapping[str, Any]) -> str:
+    """The denoiser's constant and the runs', or which node has none."""
+    if "refused" in section:
+        return f"none: {_text(section['refused'])}"
+    runs = section.get("run_log10") or {}
+    each = ", ".join(f"{solver} 10^{_text(value)}" for solver, value in runs.items())
+    return f"Lipschitz constant of the denoiser {_text(section.get('lipschitz'))}, of a run {each}"
 
 
 def _verified(model: "Model") -> str:

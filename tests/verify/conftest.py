@@ -1,4 +1,4 @@
-"""A small file with a Loop, an If inside it and named values on the way, and what it computes, by NumPy."""
+"""Two tiny models with certificates; a small file with a Loop, an If in it and named values, and what it computes."""
 
 import json
 
@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import parser
+
+from gen_export.verify.files import Files
 
 WALK = """
 <ir_version: 10, opset_import: ["": 18], producer_name: "hand", producer_version: "1">
@@ -32,6 +34,18 @@ walk (float[batch, 3] x, float gain) => (float[batch, 3] y, float[batch, 3] h)
 
 def port(name, shape=("batch", 3), **rest):
     return {"name": name, "dtype": "float32", "shape": list(shape), **rest}
+
+
+@pytest.fixture(scope="module")
+def residual(exported):
+    """The tiny residual model's files."""
+    return Files(exported("diffusion", net="residual"))
+
+
+@pytest.fixture(scope="module")
+def monotone(exported):
+    """The tiny monotone model's files."""
+    return Files(exported("diffusion", net="monotone"))
 
 
 @pytest.fixture(scope="session")

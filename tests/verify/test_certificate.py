@@ -27,18 +27,6 @@ from gen_export.verify.lipschitz.network import Certificate
 from gen_runtime.errors import FileError
 
 
-@pytest.fixture(scope="module")
-def residual(exported):
-    """The tiny residual model's files."""
-    return Files(exported("diffusion", net="residual"))
-
-
-@pytest.fixture(scope="module")
-def monotone(exported):
-    """The tiny monotone model's files."""
-    return Files(exported("diffusion", net="monotone"))
-
-
 def constants_of(abar_t, abar_s, slopes, slopes_s):
     """The constants of one step."""
     arrays = [np.array([end]) for end in (abar_t, abar_s, *slopes, *slopes_s)]

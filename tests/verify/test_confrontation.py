@@ -11,22 +11,9 @@ from gen_export.spec.solver_constants import STEP_CONSTANTS
 from gen_export.verify import confrontation
 from gen_export.verify.certificate import CertifiedStep, RunCertificate, certify, file_alpha_bars
 from gen_export.verify.confrontation import SHARES, STEP_ROUNDING, Confrontation, Reached, confront
-from gen_export.verify.files import Files
 from gen_export.verify.lipschitz.network import Certificate
 
 EVALUATED_ONCE = [solver for solver in STEP_CONSTANTS if solver != "heun"]
-
-
-@pytest.fixture(scope="module")
-def residual(exported):
-    """The tiny residual model's files."""
-    return Files(exported("diffusion", net="residual"))
-
-
-@pytest.fixture(scope="module")
-def monotone(exported):
-    """The tiny monotone model's files."""
-    return Files(exported("diffusion", net="monotone"))
 
 
 @pytest.mark.parametrize("net", ["residual", "monotone"])
