@@ -1,10 +1,10 @@
-# make demo | test | lint | bench | setup | clean        (PYTHON=python3.12 make test picks another interpreter)
+# make demo | test | hosts | lint | bench | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
 PYTHON ?= python3
 BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test hosts hosts-cpp lint bench clean
 
 setup: .venv/ready
 
@@ -33,6 +33,12 @@ lint: .venv/ready
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
+
+hosts: hosts-cpp
+
+# Needs g++, cmake and, for the headers, apt or ONNXRUNTIME_ROOT.
+hosts-cpp: .venv/ready
+	runtime/cpp/tools/check.sh .venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.* build/cpp
 
 bench: .venv/ready
 	$(BIN)/python bench/cold_start.py $(FILE)
