@@ -1,5 +1,6 @@
 """A certificate as a picture: each solver's steps, what is certified of them and what they reach."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gen_export.errors import ConfigError
@@ -26,11 +27,10 @@ def require(path: Path) -> None:
         raise ConfigError("--plot: expected matplotlib, found none: pip install 'gen-export[plot]'") from error
 
 
-def draw(found: Confrontation, path: Path) -> None:
-    """Write the picture, whole or not at all: all constants above, those near 1 below."""
+def draw(found: Confrontation, solvers: Sequence[str], path: Path) -> None:
+    """Write the picture of these solvers, whole or not at all: all constants above, those near 1 below."""
     from matplotlib.figure import Figure
 
-    solvers = [name for name in found.certificate.steps[0].constants if name != "ddim_image"]
     figure = Figure(figsize=(3.2 * len(solvers), 5.6), layout="constrained")
     whole, near = figure.subplots(2, len(solvers), sharex=True, sharey="row", squeeze=False)
     for axes, solver in zip((*whole, *near), (*solvers, *solvers), strict=True):

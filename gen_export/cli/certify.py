@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gen_export.cli.options import given
 from gen_export.errors import ConfigError
 
 _OF_DIFFUSION, _OF_DECODERS = ("steps", "pairs", "plot"), ("radius", "seed", "points")
@@ -59,8 +60,7 @@ def certify(
 def _refuse(ctx: typer.Context, options: tuple[str, ...], family: str) -> None:
     """Refuses options that this family has not."""
     for name in options:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if name in given(ctx):
             raise ConfigError(f"--{name}: expected no such option for the family {family}, found it given")
 
 

@@ -41,7 +41,7 @@ def certify_diffusion(files: Files, steps: int | None, pairs: int, plot: Path | 
     else:
         _show(str(files.path), found)
     if plot is not None:
-        certificate_plot.draw(found, plot)
+        certificate_plot.draw(found, SHOWN, plot)
         typer.echo(f"{plot}: constants, ratios and slopes of {len(found.steps)} steps", err=as_json)
     return 1 if found.violations() else 0
 

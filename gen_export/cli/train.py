@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gen_export.cli.options import given
 from gen_export.cli.run import Device
 from gen_export.errors import ConfigError
 from gen_export.models import FAMILIES, family_class
@@ -80,7 +81,7 @@ def family_command(name: str) -> Any:
     }
 
     def command(ctx: typer.Context, **values: Any) -> None:
-        _train(cls, values, _given(ctx))
+        _train(cls, values, given(ctx))
 
     help_text = f"{cls.summary}\n\nExample: gen-export train {name} --data sprites --steps 5000"
     return typer.main.get_command(_single(command, options, name, help_text))
@@ -126,12 +127,6 @@ def _single(command: Callable[..., None], options: dict[str, tuple[Any, Any]], n
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command(name, help=text)(command)
     return single
-
-
-def _given(ctx: typer.Context) -> set[str]:
-    """The options that stood on the command line."""
-    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None:

@@ -173,6 +173,9 @@ def refused_values() -> Iterator[Case]:
     def sample(name: str, says: str, **inputs: Value) -> Case:
         return port(name, says, "gaussian", "sample", **{**ask, **inputs})
 
+    def encode(name: str, says: str, image: Value) -> Case:
+        return port(name, f"encode: image: expected {says}", "vae", "encode", image=image)
+
     def echo(name: str, says: str, **inputs: Value) -> Case:
         return port(name, says, "echo", "echo", **_echo(**inputs))
 
@@ -191,36 +194,16 @@ def refused_values() -> Iterator[Case]:
     yield sample("too large a float", "sample: eta: expected at most 1, found 1.5", eta=real(1.5))
     two = array("int64", (2,), 7, 8)
     yield sample("a list for a single number", "sample: seed: expected shape [], found [2]", seed=two)
-    image = drawn("float32", (2, 1, 8, 7), 1, -1, 1)
-    yield port(
-        "another image size",
-        "encode: image: expected shape [batch=2, 1, 8, 8], found [2, 1, 8, 7]",
-        "vae",
-        "encode",
-        image=image,
-    )
+    narrow = drawn("float32", (2, 1, 8, 7), 1, -1, 1)
+    yield encode("another image size", "shape [batch=2, 1, 8, 8], found [2, 1, 8, 7]", narrow)
     flat = drawn("float32", (64,), 1, -1, 1)
-    yield port(
-        "another rank", "encode: image: expected shape [batch, 1, 8, 8], found [64]", "vae", "encode", image=flat
-    )
+    yield encode("another rank", "shape [batch, 1, 8, 8], found [64]", flat)
     empty = array("float32", (0, 1, 8, 8))
-    yield port(
-        "an empty batch",
-        "encode: image: expected shape [batch, 1, 8, 8], found [0, 1, 8, 8]",
-        "vae",
-        "encode",
-        image=empty,
-    )
+    yield encode("an empty batch", "shape [batch, 1, 8, 8], found [0, 1, 8, 8]", empty)
     whole_image = drawn("int64", (2, 1, 8, 8), 1, -1, 1)
-    yield port(
-        "whole numbers for floats",
-        "encode: image: expected float32, found an array of int64",
-        "vae",
-        "encode",
-        image=whole_image,
-    )
+    yield encode("whole numbers for floats", "float32, found an array of int64", whole_image)
     bright = drawn("float32", (2, 1, 8, 8), 1, 2, 3)
-    yield port("pixels out of range", "encode: image: expected at most 1, found ", "vae", "encode", image=bright)
+    yield encode("pixels out of range", "at most 1, found ", bright)
     indices = drawn("float32", (2, 4, 4), 1, 0, 1)
     yield port(
         "floats for whole numbers",

@@ -81,6 +81,12 @@ def meet(x: Box, y: Box) -> Box:
     return Box(np.maximum(x.low, y.low), np.minimum(x.high, y.high))
 
 
+def middle(x: Box) -> tuple[Array, Array]:
+    """A middle of the box, and at least the distance from it to the ends."""
+    centre = (x.low + x.high) / 2
+    return centre, above(np.maximum(x.high - centre, centre - x.low))
+
+
 def _of_ends(ends: list[Array]) -> Box:
     """From the least to the greatest of these results; unknown where one is no number."""
     return outward(np.minimum.reduce(ends), np.maximum.reduce(ends))

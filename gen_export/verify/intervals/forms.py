@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen_export.verify.intervals.box import Box, above, outward
+from gen_export.verify.intervals.box import Box, above, middle, outward
 from gen_export.verify.lipschitz.outward import Array, root_up, sum_up
 
 
@@ -31,13 +31,13 @@ class Form(NamedTuple):
 
 def of_source(x: Box) -> Form:
     """The form of an input in a box, with a number for each entry."""
-    centre, radius = _middle(x)
+    centre, radius = middle(x)
     return Form(centre, np.diag(radius.ravel()).reshape(-1, *centre.shape), np.zeros(centre.shape))
 
 
 def of_boxes(centre: Box, slopes: Box, rest: Array) -> Form:
     """The form whose centre and slopes are in boxes: their middles, with their radii in the rest."""
-    (c, blur), (j, blurs) = _middle(centre), _middle(slopes)
+    (c, blur), (j, blurs) = middle(centre), middle(slopes)
     return Form(c, j, joined(rest, np.full(c.shape, norm_up(above(blur + sum_up(blurs, (0,)))))))
 
 
@@ -66,9 +66,3 @@ def norm_up(x: Array) -> float:
     """At least the L2 norm of all entries; infinite where one is no number, 0 where all are."""
     square = float(sum_up(above(x * x).ravel(), (0,))) if x.any() else 0.0
     return root_up(square) if square < np.inf else np.inf
-
-
-def _middle(x: Box) -> tuple[Array, Array]:
-    """The middle and the radius of a box."""
-    middle = (x.low + x.high) / 2
-    return middle, above(np.maximum(x.high - middle, middle - x.low))

@@ -113,10 +113,9 @@ def _weighted(node: Node, inputs: Boxes) -> Box:
 
     sign = -1.0 if node.attributes.get("alpha", 1.0) < 0 else 1.0
     gamma = 2 * (_products(node, weights.low) + 2) * UNIT
-    middle = (moving.low + moving.high) / 2
-    radius = above(np.maximum(moving.high - middle, middle - moving.low))
-    nearest = apply(middle, weights.low, 1.0)
-    spread = apply(above(radius + 2 * gamma * np.abs(middle)), np.abs(weights.low), sign) * (1 + 2 * gamma) + TINY
+    centre, radius = box.middle(moving)
+    nearest = apply(centre, weights.low, 1.0)
+    spread = apply(above(radius + 2 * gamma * np.abs(centre)), np.abs(weights.low), sign) * (1 + 2 * gamma) + TINY
     return _biased(node, outward(nearest - spread, nearest + spread), rest)
 
 
