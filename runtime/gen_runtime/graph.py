@@ -67,7 +67,7 @@ class Graph:
             GenRuntimeError: ONNX Runtime failed.
         """
         names = [port.name for port in self.card.outputs]
-        outputs = dict(zip(names, self._bound_run(arrays, names), strict=True))
+        outputs = dict(zip(names, self._run(arrays, names), strict=True))
         axes = free_axes(self.card.graph, self.card.inputs, arrays)
         for port in self.card.outputs:
             shape = outputs[port.name].shape
@@ -75,6 +75,13 @@ class Graph:
                 expected = shape_text(port, axes)
                 raise FileError(f"{self.path}: {port.name}: its port says {expected}, found {list(shape)}")
         return outputs
+
+    def _run(self, arrays: Mapping[str, Array], names: list[str]) -> list[Array]:
+        """The outputs of these names."""
+        try:
+            return self._session.run(names, arrays) if self.device == "cpu" else self._bound_run(arrays, names)
+        except Exception as error:  # ONNX Runtime's exceptions share no class of their own
+            raise GenRuntimeError(f"{self.path}: ONNX Runtime failed: {first_line(error)}") from error
 
     def _bound_run(self, arrays: Mapping[str, Array], names: list[str]) -> list[Array]:
         """Runs with inputs and outputs bound in host memory.
@@ -85,16 +92,13 @@ class Graph:
         from onnxruntime import OrtValue
 
         binding = self._session.io_binding()
-        try:
-            for name, array in arrays.items():
-                # Shares the array's memory; `bind_cpu_input` would refuse optional inputs.
-                binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
-            for name in names:
-                binding.bind_output(name, "cpu")
-            self._session.run_with_iobinding(binding)
-            return binding.copy_outputs_to_cpu()
-        except Exception as error:  # ONNX Runtime's exceptions share no class of their own
-            raise GenRuntimeError(f"{self.path}: ONNX Runtime failed: {first_line(error)}") from error
+        for name, array in arrays.items():
+            # Shares the array's memory; `bind_cpu_input` would refuse optional inputs.
+            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
+        for name in names:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        return binding.copy_outputs_to_cpu()
 
 
 def open_graph(path: Path, device: Device, threads: int | None) -> Graph:

@@ -75,8 +75,9 @@ def _as_array(graph: str, port: Port, value: Any) -> Array:
         raise PortError(f"{label}: expected {port.dtype}, found lists of unequal lengths") from None
     if not _keeps_value(array, np.dtype(port.dtype)):
         raise PortError(f"{label}: expected {port.dtype}, found {_found(array)}")
-    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, and is refused below
-        array = np.asarray(array, port.dtype, order="C")
+    if array.dtype != port.dtype or not array.flags.c_contiguous:
+        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, and is refused below
+            array = np.asarray(array, port.dtype, order="C")
     _check_values(label, port, array)
     return array
 
@@ -91,8 +92,8 @@ def _number_of(label: str, port: Port, name: str) -> int:
 def _keeps_value(array: Array, target: np.dtype[Any]) -> bool:
     """Whether a cast to the target dtype keeps the values, up to float64's extra digits."""
     kind = array.dtype.kind
-    if target.kind == "b":
-        return kind == "b"
+    if array.dtype == target or target.kind == "b":
+        return array.dtype == target
     if target.kind == "f":
         whole = kind in "iu" and array.ndim == 0
         return kind == "f" or (whole and int(target.type(int(array))) == int(array))
@@ -108,10 +109,9 @@ def _check_values(label: str, port: Port, array: Array) -> None:
         return  # the shape check refuses it, and says so better
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise PortError(f"{label}: expected finite {port.dtype} values, found NaN or infinity")
-    least, greatest = array.min().item(), array.max().item()
-    if port.minimum is not None and least < port.minimum:
+    if port.minimum is not None and (least := array.min().item()) < port.minimum:
         raise PortError(f"{label}: expected at least {port.minimum:g}, found {least:g}")
-    if port.maximum is not None and greatest > port.maximum:
+    if port.maximum is not None and (greatest := array.max().item()) > port.maximum:
         raise PortError(f"{label}: expected at most {port.maximum:g}, found {greatest:g}")
 
 

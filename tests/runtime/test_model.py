@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gen_runtime import FileError, GenRuntimeError, GraphError, PortError, load
+from gen_runtime import FileError, GenRuntimeError, Graph, GraphError, PortError, load
 from gen_runtime import model as model_module
 
 INT64_MAX = 2**63 - 1
@@ -18,6 +18,13 @@ def test_sample_returns_what_the_file_draws(model, files, seed):
 
     assert images.dtype == np.uint8
     assert np.array_equal(images, files.expected(3, seed, first=2, steps=9, eta=0.25))
+
+
+def test_inputs_bound_for_a_gpu_give_what_the_file_draws(model, files):
+    graph = model.graph("sample")
+    bound = Graph(graph.path, graph.card, graph._session, "cuda")  # the session is the CPU's: only the binding is tried
+
+    assert np.array_equal(bound(5, 3, 2, eta=0.25), files.expected(3, 5, first=2, steps=50, eta=0.25))
 
 
 def test_inputs_left_out_have_the_files_defaults(model, files):

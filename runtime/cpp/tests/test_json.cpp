@@ -61,6 +61,26 @@ void refuses_a_card_that_is_too_long() {
   CHECK(false, "it was read");
 }
 
+/// The borders of every length, the halves of pairs and the overlong forms (RFC 3629, section 4).
+void knows_utf8() {
+  for (const std::string text : {"", "a", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
+                                 "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "a\xC3\xA9z"})
+    CHECK(gen::detail::is_utf8(text), text << " was refused");
+  for (const std::string text : {"\x80", "\xC1\xBF", "\xC3", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE2\x82", "\xF0\x8F\xBF\xBF",
+                                 "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "caf\xE9"})
+    CHECK(!gen::detail::is_utf8(text), text << " was taken");
+}
+
+void refuses_a_card_that_is_not_utf8() {
+  try {
+    gen::Card::parse("{\"summary\": \"caf\xE9\"}", "a.onnx");
+  } catch (const gen::FileError& error) {
+    CHECK(std::string(error.what()) == "a.onnx: its metadata is not UTF-8 text", error.what());
+    return;
+  }
+  CHECK(false, "it was read");
+}
+
 /// A card with some bytes changed, cut out or doubled is read or refused by name; nothing else may happen.
 void survives_broken_cards(const std::string& card) {
   std::mt19937 random(7);
@@ -102,6 +122,8 @@ int main(int, char** argv) {
     refuses_what_is_no_json();
     refuses_what_is_too_deep();
     refuses_a_card_that_is_too_long();
+    knows_utf8();
+    refuses_a_card_that_is_not_utf8();
     survives_broken_cards(model.card().text);
   });
 }

@@ -208,6 +208,7 @@ inline Json card_document(const std::string& text, const std::string& source) {
     throw FileError(source + ": expected a card of at most " + std::to_string(Card::longest) + " characters, found " +
                     std::to_string(text.size()));
   }
+  if (!is_utf8(text)) throw FileError(source + ": its metadata is not UTF-8 text");
   Json document;
   try {
     document = Json::parse(text, Card::deepest);
