@@ -24,7 +24,7 @@ import torch
 from torch import Generator, Tensor
 
 from gen_export.models.denoisers import ResidualNet, UNet
-from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.monotone import MonotoneNet
 from gen_export.models.recipes import Denoising
 from gen_export.spec import diffusion, schedules
@@ -146,8 +146,9 @@ class Diffusion(Family):
         """The denoiser."""
         return (Player("denoiser", (self,), self.epsilon_losses),)
 
-    def epsilon_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def epsilon_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The loss at random states."""
+        x = batch.images
         t = torch.randint(1, self.config.states + 1, (len(x),), generator=rng, device=x.device)
         eps = torch.randn(x.shape, generator=rng, device=x.device)
         return {"loss": self.objective(x, t, eps)[0]}

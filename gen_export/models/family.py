@@ -6,7 +6,7 @@ Training, export, parity, the command line and the contract tests follow from th
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Generator, Tensor, nn
 
@@ -15,8 +15,22 @@ from gen_export.models.recipes import Recipe
 from gen_runtime.ports import Port
 
 Size = Literal["tiny", "small", "base"]
-Losses = Callable[[Tensor, Generator], dict[str, Tensor]]
 LARGEST_SIDE = 1024
+
+
+class Batch(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        images: (B, C, H, W) in [-1, 1].
+        labels: The class of each, int64 (B,); None where the set has none.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+
+
+Losses = Callable[[Batch, Generator], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ class Player:
     Attributes:
         name: Of the player in checkpoints and messages.
         modules: Whose parameters it moves; those of the other players stand still meanwhile.
-        losses: Of images (B, C, H, W) in [-1, 1] and a generator: finite scalars by name, the one to minimise first.
+        losses: Of a batch and a generator: finite scalars by name, the one to minimise first.
         begin: Share of the run's steps after which it starts to play.
         end: Share of the run's steps after which it rests.
         betas: Decay rates of Adam's two moments.
@@ -135,9 +149,9 @@ class Family(nn.Module, ABC):
         """The declared graph of this name."""
         return next(graph for graph in self.graphs() if graph.name == name)
 
-    def losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """The losses of all players by name, for images x (B, C, H, W) in [-1, 1]."""
-        return {name: value for player in self.players() for name, value in player.losses(x, rng).items()}
+    def losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+        """The losses of all players by name."""
+        return {name: value for player in self.players() for name, value in player.losses(batch, rng).items()}
 
     def image_port(self, name: str, description: str) -> Port:
         """A port of images in [-1, 1], float32 (batch, C, H, W)."""

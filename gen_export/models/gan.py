@@ -27,7 +27,7 @@ from torch import Generator, Tensor
 
 from gen_export.models.adversaries import discriminator, generator
 from gen_export.models.codec import SIZES
-from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import OneShot
 from gen_export.spec import gan
 from gen_runtime.ports import Port
@@ -90,12 +90,12 @@ class GAN(Family):
             Player("generator", (self.generator,), self.generator_losses, betas=BETAS),
         )
 
-    def discriminator_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def discriminator_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The discriminator's loss and its terms; the penalty too where it is asked for and gradients are recorded."""
         with torch.no_grad():
-            generated = self.generate(self._latents(x, rng))
+            generated = self.generate(self._latents(batch, rng))
         penalised = self.config.r1 > 0 and torch.is_grad_enabled()
-        real = x.detach().requires_grad_(penalised)
+        real = batch.images.detach().requires_grad_(penalised)
         real_score, fake_score = self.discriminate(real), self.discriminate(generated)
         loss = gan.discriminator_loss(real_score, fake_score)
         terms = {"real_term": gan.real_term(real_score), "fake_term": gan.fake_term(fake_score)}
@@ -104,13 +104,13 @@ class GAN(Family):
             loss = loss + self.config.r1 / 2 * terms["r1"]
         return {"discriminator": loss, **terms}
 
-    def generator_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """The generator's loss on as many latents as there are images x."""
-        return {"generator": gan.generator_loss(self.discriminate(self.generate(self._latents(x, rng))))}
+    def generator_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+        """The generator's loss on as many latents as there are images."""
+        return {"generator": gan.generator_loss(self.discriminate(self.generate(self._latents(batch, rng))))}
 
-    def _latents(self, x: Tensor, rng: Generator) -> Tensor:
-        """Standard normal latents (B, n), one an image of x."""
-        return torch.randn((len(x), self.config.latent), generator=rng, device=x.device)
+    def _latents(self, batch: Batch, rng: Generator) -> Tensor:
+        """Standard normal latents (B, n), one an image."""
+        return torch.randn((len(batch.images), self.config.latent), generator=rng, device=batch.images.device)
 
     def graphs(self) -> list[Graph]:
         """generate, discriminate and objective."""

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.transformer import Block
 from gen_export.spec.diffusion import clip_to_unit
 from gen_export.spec.masks import hide, masked_mse, merge, random_hidden
@@ -152,8 +152,9 @@ class MaskedAutoencoder(Family):
         """Encoder and decoder together."""
         return (Player("autoencoder", (self,), self.masked_losses, betas=ADAM_BETAS),)
 
-    def masked_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def masked_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The loss under random masks."""
+        x = batch.images
         mask = self.random_mask(len(x), rng)
         prediction = self.predict(self.encode_visible(x, mask), mask)
         return {"loss": masked_mse(prediction, x, self.hidden_pixels(mask))}

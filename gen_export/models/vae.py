@@ -28,7 +28,7 @@ import torch
 from torch import Generator, Tensor
 
 from gen_export.models.codec import SIZES, CodeDecoder, code_encoder
-from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import OneShot
 from gen_export.spec import vae
 from gen_export.spec.objectives import mse
@@ -112,8 +112,9 @@ class VAE(Family):
         """Encoder and decoder together."""
         return (Player("autoencoder", (self,), self.elbo_losses),)
 
-    def elbo_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def elbo_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The loss with its two terms."""
+        x = batch.images
         eps = torch.randn((len(x), self.config.latent), generator=rng, device=x.device)
         loss, reconstruction, kl, *_ = self.objective(x, eps, self.config.beta)
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}

@@ -31,7 +31,7 @@ from torch import Generator, Tensor, nn
 
 from gen_export.models.codebook import AverageCodebook, Codebook
 from gen_export.models.codec import SIZES, decoder_layers, encoder_layers, feature_shape
-from gen_export.models.family import Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.layers import Bounded
 from gen_export.models.prior import Prior
 from gen_export.models.recipes import Autoregressive
@@ -147,20 +147,20 @@ class VQVAE(Family):
             Player("prior", (self.prior,), self.prior_losses, begin=0.5),
         )
 
-    def code_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def code_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The loss, its terms, and how many codes the batch uses in effect; in training, the codebook learns."""
-        indices, encoded = self.encode(x)
-        terms = self._terms(x, encoded, self.lookup(indices), self.config.beta)
+        indices, encoded = self.encode(batch.images)
+        terms = self._terms(batch.images, encoded, self.lookup(indices), self.config.beta)
         usage = F.one_hot(indices.flatten(), self.config.codes).float()
         if self.training:
             self.codebook.learn(encoded.detach().flatten(0, 2), usage, rng)
         named = dict(zip(("loss", "reconstruction", "codebook", "commitment"), terms, strict=True))
         return {**named, "perplexity": vqvae.perplexity(usage.sum(0))}
 
-    def prior_losses(self, x: Tensor, rng: Generator) -> dict[str, Tensor]:
+    def prior_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The prior's negative log-likelihood of the images' codes, in nats a code."""
         with torch.no_grad():
-            indices = self.encode(x)[0]
+            indices = self.encode(batch.images)[0]
         return {"prior_loss": self._nats(indices).mean()}
 
     def rebuild(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from gen_export.data.batches import batch_indices
 from gen_export.data.image_set import ImageSet
 from gen_export.errors import RunStoppedError, TrainingError
-from gen_export.models.family import Family, Player
+from gen_export.models.family import Batch, Family, Player
 from gen_export.spec.pixels import from_bytes
 from gen_export.training import checkpoint
 from gen_export.training.checkpoint import Record
@@ -92,8 +92,8 @@ class Trainer:
             if self.state.step == 0:  # what the run starts from
                 log.write(0, held_out=self._held_out_losses(self.state.averaged()))
             meter = Meter(self.state.step, settings.batch_size)
-            for x in self._batches():
-                meter.add(self._step(x))
+            for batch in self._batches():
+                meter.add(self._step(batch))
                 step, last = self.state.step, self.state.step == settings.steps
                 stopping = stop.is_set()  # once a step: a request during what follows waits for the next one
                 saving = last or stopping or step % settings.save_every == 0
@@ -109,26 +109,32 @@ class Trainer:
                     raise RunStoppedError(f"{self.folder}: stopped after step {step}, saved; go on with --resume")
         return self.record
 
-    def _batches(self) -> Iterator[Tensor]:
+    def _batches(self) -> Iterator[Batch]:
         """The batches from the next step on, each read while the one before it trains."""
         settings = self.settings
 
-        def read(step: int) -> np.ndarray:
-            return self.images.images(batch_indices(len(self.images), settings.batch_size, settings.seed, step))
+        def read(step: int) -> tuple[np.ndarray, np.ndarray]:
+            indices = batch_indices(len(self.images), settings.batch_size, settings.seed, step)
+            return indices, self.images.images(indices)
 
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read, self.state.step)
             for step in range(self.state.step, settings.steps):
-                pixels = ahead.result()
+                indices, pixels = ahead.result()
                 if step + 1 < settings.steps:
                     ahead = reader.submit(read, step + 1)
-                yield self._to_device(pixels)
+                yield self._batch(self.images, indices, pixels)
+
+    def _batch(self, source: ImageSet, indices: np.ndarray, pixels: np.ndarray) -> Batch:
+        """The images of a set at these indices, and their labels, on the device."""
+        labels = None if source.labels is None else torch.from_numpy(source.labels[indices]).to(self.device)
+        return Batch(self._to_device(pixels), labels)
 
     def _to_device(self, pixels: np.ndarray) -> Tensor:
         """uint8 (B, H, W, C) as floats (B, C, H, W) in [-1, 1], in the channels-last layout they already have."""
         return from_bytes(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float())
 
-    def _step(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def _step(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """One turn of every player; their losses and the largest norm of their gradients, still on the device."""
         state, settings = self.state, self.settings
         self.rng.manual_seed(step_seed(settings.seed, state.step))
@@ -137,7 +143,7 @@ class Trainer:
         for player in state.players:
             span = settings.span(player.begin, player.end)
             if state.step in span:
-                found, norm = self._turn(player, x, settings.lr_at(state.step, span))
+                found, norm = self._turn(player, batch, settings.lr_at(state.step, span))
                 losses |= found
                 norms.append(norm)
         self.scaler.update()
@@ -145,13 +151,13 @@ class Trainer:
         state.step += 1
         return losses, torch.stack(norms).max()
 
-    def _turn(self, player: Player, x: Tensor, lr: float) -> tuple[dict[str, Tensor], Tensor]:
+    def _turn(self, player: Player, batch: Batch, lr: float) -> tuple[dict[str, Tensor], Tensor]:
         """One optimiser step of a player; its losses and the norm of its gradient."""
         state, optimizer = self.state, self.state.optimizers[player.name]
         optimizer.param_groups[0]["lr"] = lr
         with state.turn(player):
             with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                losses = self.losses[player.name](x, self.rng)
+                losses = self.losses[player.name](batch, self.rng)
             self.scaler.scale(next(iter(losses.values()))).backward()
         self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(player.parameters(), self.settings.clip)
@@ -213,9 +219,10 @@ class Trainer:
         self.rng.manual_seed(step_seed(self.settings.seed, 0))
         sums: dict[str, float] = {}
         for at in range(0, count, size):
-            x = self._to_device(self.held_out.images(np.arange(at, min(at + size, count))))
-            for name, value in family.losses(x, self.rng).items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(x)
+            indices = np.arange(at, min(at + size, count))
+            batch = self._batch(self.held_out, indices, self.held_out.images(indices))
+            for name, value in family.losses(batch, self.rng).items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
         return {name: total / count for name, total in sums.items()}
 
     def _save(self) -> None:

@@ -6,6 +6,7 @@ import torch
 
 from gen_export.errors import ConfigError
 from gen_export.models.autoencoder import AutoencoderConfig
+from gen_export.models.family import Batch
 
 
 def images(family, batch=3):
@@ -45,7 +46,7 @@ def test_the_loss_of_a_perfect_decoder_is_zero(build_family, monkeypatch):
     x = images(family)
     monkeypatch.setattr(family, "decode", lambda code: x)
 
-    assert family.losses(x, torch.Generator())["loss"].item() == 0.0
+    assert family.losses(Batch(x), torch.Generator())["loss"].item() == 0.0
 
 
 def test_images_stay_in_range_however_large_the_code(build_family):

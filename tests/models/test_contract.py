@@ -8,7 +8,7 @@ import torch
 
 from gen_export.errors import ConfigError
 from gen_export.models import FAMILIES, family_class
-from gen_export.models.family import Family, ImageShape, config_from
+from gen_export.models.family import Batch, Family, ImageShape, config_from
 from gen_export.models.recipes import Denoising, OneShot
 from gen_export.training.preview import picture, sample
 
@@ -119,7 +119,7 @@ def test_names_of_graphs_and_ports_are_not_used_twice(build_family, name):
 def test_all_losses_are_finite_scalars_and_no_two_players_share_a_name(build_family, name, options):
     family = build_family(name, **options)
     players = family.players()
-    found = [player.losses(images(family, 4), torch.Generator().manual_seed(0)) for player in players]
+    found = [player.losses(Batch(images(family, 4)), torch.Generator().manual_seed(0)) for player in players]
 
     assert len({player.name for player in players}) == len(players)
     assert sum(map(len, found)) == len({term for losses in found for term in losses})
@@ -140,7 +140,7 @@ def test_every_parameter_belongs_to_exactly_one_player_and_someone_plays_at_ever
 @every_case
 def test_losses_are_a_function_of_the_images_and_the_generator(build_family, name, options):
     family = build_family(name, **options)
-    x = images(family, 4)
+    x = Batch(images(family, 4))
     first, again, other = (
         [value.item() for value in family.losses(x, torch.Generator().manual_seed(seed)).values()] for seed in (1, 1, 2)
     )
@@ -159,7 +159,7 @@ def test_the_gradient_reaches_every_parameter_after_a_few_steps_from_fresh_weigh
         optimizer = torch.optim.AdamW(player.parameters(), lr=1e-3)
         for step in range(4):
             family.zero_grad()
-            losses = player.losses(images(family, 4, seed=step), torch.Generator().manual_seed(step))
+            losses = player.losses(Batch(images(family, 4, seed=step)), torch.Generator().manual_seed(step))
             next(iter(losses.values())).backward()
             optimizer.step()
         seen |= {value for value in player.parameters() if value.grad is not None and value.grad.any()}

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from gen_export.errors import ConfigError
 from gen_export.export.tracing import trace
-from gen_export.models.family import ImageShape, config_from
+from gen_export.models.family import Batch, ImageShape, config_from
 from gen_export.models.gan import GAN, GANConfig, gradient_penalty
 
 TERMS = ["generator_loss", "discriminator_loss", "real_term", "fake_term"]
@@ -60,7 +60,7 @@ def scored(family: GAN, real: float, fake: float) -> GAN:
 def turn(family: GAN, name: str, x: torch.Tensor, rng: torch.Generator) -> dict[str, torch.Tensor]:
     """The gradients by parameter name of one player's turn, in which the others' parameters have none."""
     player = next(player for player in family.players() if player.name == name)
-    loss = next(iter(player.losses(x, rng).values()))
+    loss = next(iter(player.losses(Batch(x), rng).values()))
     named = {name: value for name, value in family.named_parameters() if any(value is p for p in player.parameters())}
     return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
 
@@ -151,11 +151,11 @@ def test_a_step_of_one_player_does_not_move_the_other(name):
 
 def test_the_discriminators_loss_has_no_gradient_in_the_generator_and_the_generators_has_one_in_both():
     family = build()
-    family.discriminator_losses(images(family), generator())["discriminator"].backward()
+    family.discriminator_losses(Batch(images(family)), generator())["discriminator"].backward()
     assert all(parameter.grad is None for parameter in family.generator.parameters())
 
     family.zero_grad()
-    family.generator_losses(images(family), generator())["generator"].backward()
+    family.generator_losses(Batch(images(family)), generator())["generator"].backward()
     assert all(parameter.grad is not None for parameter in family.parameters())
 
 
@@ -169,7 +169,7 @@ def test_the_gradient_reaches_every_parameter_of_a_player(name, spectral):
 
 def test_training_minimises_both_terms_and_half_the_penalty_times_its_weight():
     family = build(r1=3.0)
-    losses = family.discriminator_losses(images(family), generator())
+    losses = family.discriminator_losses(Batch(images(family)), generator())
 
     assert list(losses) == ["discriminator", "real_term", "fake_term", "r1"]
     assert torch.equal(losses["discriminator"], losses["real_term"] + losses["fake_term"] + 1.5 * losses["r1"])
@@ -180,7 +180,7 @@ def test_training_minimises_both_terms_and_half_the_penalty_times_its_weight():
 def test_without_gradients_or_without_weight_there_is_no_penalty(r1):
     family = build(r1=r1)
     with torch.set_grad_enabled(r1 == 0):
-        losses = family.discriminator_losses(images(family), generator())
+        losses = family.discriminator_losses(Batch(images(family)), generator())
 
     assert list(losses) == ["discriminator", "real_term", "fake_term"]
     assert torch.equal(losses["discriminator"], losses["real_term"] + losses["fake_term"])
@@ -245,7 +245,7 @@ def test_without_spectral_normalisation_the_weights_are_not_normalised():
 @pytest.mark.parametrize("copied", ["deepcopy", "state_dict", "average"])
 def test_a_spectrally_normalised_discriminator_survives_being(copied):
     family = build(spectral=True)
-    family.discriminator_losses(images(family), generator())["discriminator"].backward()
+    family.discriminator_losses(Batch(images(family)), generator())["discriminator"].backward()
     if copied == "deepcopy":
         other = copy.deepcopy(family)
     elif copied == "state_dict":

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from gen_export.export.tracing import trace
 from gen_export.models.denoisers import ResidualNet
+from gen_export.models.family import Batch
 from gen_export.models.lipschitz import Gain, Unit, plain
 from gen_export.verify.lipschitz.network import bound
 from gen_export.verify.lipschitz.norms import convolution_norm, perron_bound
@@ -116,7 +117,7 @@ def train(family, steps, rate):
     optimizer = torch.optim.Adam(family.parameters(), rate)
     for _ in range(steps):
         optimizer.zero_grad()
-        family.epsilon_losses(torch.randn((4, *family.image.chw), generator=rng), rng)["loss"].backward()
+        family.epsilon_losses(Batch(torch.randn((4, *family.image.chw), generator=rng)), rng)["loss"].backward()
         optimizer.step()
 
 

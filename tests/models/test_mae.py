@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gen_export.errors import ConfigError
-from gen_export.models.family import ImageShape
+from gen_export.models.family import Batch, ImageShape
 from gen_export.models.mae import MAEConfig, MaskedAutoencoder, sinusoidal_positions
 
 WIDE = (3, 8, 12)
@@ -114,7 +114,7 @@ def test_gathered_and_masked_encoders_give_the_same_features(family):
 def test_training_minimises_the_exported_objective_under_its_random_masks(family):
     x = images(family)
     mask = family.random_mask(3, torch.Generator().manual_seed(9))
-    loss = family.losses(x, torch.Generator().manual_seed(9))["loss"]
+    loss = family.losses(Batch(x), torch.Generator().manual_seed(9))["loss"]
 
     assert loss.item() == pytest.approx(family.objective(x, mask)[0].item(), rel=1e-12)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gen_export.errors import ConfigError
+from gen_export.models.family import Batch
 from gen_export.models.vae import VAE
 from gen_export.spec import vae as spec
 from gen_export.spec.objectives import mse
@@ -40,7 +41,7 @@ def test_the_loss_is_reconstruction_plus_beta_times_kl_bit_for_bit(build_family)
 def test_training_uses_the_betas_of_its_options(build_family):
     family = build_family("vae", beta=3.5)
     image, _ = tensors(family)
-    losses = family.losses(image, torch.Generator().manual_seed(0))
+    losses = family.losses(Batch(image), torch.Generator().manual_seed(0))
 
     assert list(losses) == ["loss", "reconstruction", "kl"]
     assert torch.equal(losses["loss"], losses["reconstruction"] + 3.5 * losses["kl"])

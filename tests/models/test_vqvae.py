@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from gen_export.errors import ConfigError
 from gen_export.models.codebook import AverageCodebook
+from gen_export.models.family import Batch
 from gen_export.spec import vqvae as spec
 from gen_export.spec.objectives import mse
 from tests.export.analytic import session
@@ -133,7 +134,7 @@ def test_a_batch_in_training_moves_the_codebook_as_the_spec_says(family):
     book.sums.copy_(100.0 * book.codes)
     before, image = copy.deepcopy(book), images(family)
     indices, encoded = (value.detach().flatten(0, 2) for value in family.encode(image))
-    family.code_losses(image, rng())
+    family.code_losses(Batch(image), rng())
     new_counts = torch.bincount(indices.flatten(), minlength=12).float()
     new_sums = torch.zeros(12, 5).index_add(0, indices.flatten(), encoded.reshape(-1, 5))
     expected = spec.ema_codebook(before.counts, before.sums, new_counts, new_sums, 0.99, 1e-5)
@@ -144,7 +145,7 @@ def test_a_batch_in_training_moves_the_codebook_as_the_spec_says(family):
 
 def test_outside_training_the_codebook_stands_still(family):
     before = {name: value.clone() for name, value in family.state_dict().items()}
-    family.losses(images(family), rng())
+    family.losses(Batch(images(family)), rng())
 
     assert all(torch.equal(value, before[name]) for name, value in family.state_dict().items())
 
@@ -152,7 +153,7 @@ def test_outside_training_the_codebook_stands_still(family):
 def test_the_priors_turn_moves_nothing_but_the_prior(family):
     family.train()
     before = {name: value.clone() for name, value in family.state_dict().items()}
-    family.prior_losses(images(family), rng())["prior_loss"].backward()
+    family.prior_losses(Batch(images(family)), rng())["prior_loss"].backward()
 
     assert all(torch.equal(value, before[name]) for name, value in family.state_dict().items())
     assert all(p.grad is None for module in (family.encoder, family.decoder) for p in module.parameters())
@@ -204,11 +205,11 @@ def test_training_goes_on_from_its_tensors_alone(build_family):
     """Bit for bit: nothing of the codebook lives outside the state dictionary."""
     family, resumed = (build_family("vqvae", seed=seed, **FEW).train() for seed in (0, 1))
     for step in range(3):
-        family.code_losses(images(family, seed=step), rng(step))
+        family.code_losses(Batch(images(family, seed=step)), rng(step))
     resumed.load_state_dict(family.state_dict())
     for step in range(3, 6):
         for each in (family, resumed):
-            each.code_losses(images(family, seed=step), rng(step))
+            each.code_losses(Batch(images(family, seed=step)), rng(step))
 
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in family.state_dict().items())
 
@@ -218,7 +219,7 @@ def test_the_averaged_model_has_the_codebook_of_the_model(build_family):
     from gen_export.training.state import TrainState
 
     state = TrainState(build_family("vqvae", **FEW), TrainSettings(), torch.device("cpu"))
-    state.model.code_losses(images(state.model), rng())
+    state.model.code_losses(Batch(images(state.model)), rng())
     state.ema.update_parameters(state.model)
 
     assert torch.equal(state.averaged().codebook.codes, state.model.codebook.codes)
@@ -233,7 +234,7 @@ def test_a_few_steps_lower_the_loss(build_family, codebook):
     found = []
     for step in range(60):
         optimizer.zero_grad()
-        losses = player.losses(image, rng(step))
+        losses = player.losses(Batch(image), rng(step))
         losses["loss"].backward()
         optimizer.step()
         found.append(losses["reconstruction"].item())
@@ -242,7 +243,7 @@ def test_a_few_steps_lower_the_loss(build_family, codebook):
 
 
 def test_perplexity_counts_the_codes_in_use(family):
-    found = family.code_losses(images(family), rng())["perplexity"].item()
+    found = family.code_losses(Batch(images(family)), rng())["perplexity"].item()
     counts = torch.bincount(family.encode(images(family))[0].flatten(), minlength=12).double()
     law = counts / counts.sum()
 
@@ -262,7 +263,7 @@ def test_the_priors_loss_is_the_mean_over_codes_of_the_likelihood_graphs_nats(fa
     image = images(family)
     nats = family.nll(family.encode(image)[0]) / 6
 
-    torch.testing.assert_close(family.prior_losses(image, rng())["prior_loss"], nats.mean(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(family.prior_losses(Batch(image), rng())["prior_loss"], nats.mean(), rtol=1e-6, atol=0)
 
 
 def test_the_autoencoder_plays_in_the_first_half_and_the_prior_in_the_second(family):

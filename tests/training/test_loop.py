@@ -14,7 +14,7 @@ from PIL import Image
 
 from gen_export.data import ArraySet, batch_indices, open_data
 from gen_export.errors import CheckpointError, ConfigError, DataError, RunStoppedError, TrainingError
-from gen_export.models.family import ImageShape
+from gen_export.models.family import Batch, ImageShape
 from gen_export.models.vae import VAE
 from gen_export.training import checkpoint, loop, run
 from gen_export.training.checkpoint import FILE, Record
@@ -262,8 +262,18 @@ def test_batches_are_floats_in_range_with_the_channels_in_front(tmp_path):
     pixels = np.stack([np.full((8, 8), value, np.uint8) for value in (0, 51, 255)])
     (batch, *_) = trainer(tmp_path, ArraySet("greys", pixels), batch_size=3, steps=1)._batches()
 
-    assert batch.shape == (3, 1, 8, 8)
-    assert sorted(batch[:, 0, 0, 0].tolist()) == pytest.approx([-1.0, -0.6, 1.0])
+    assert batch.images.shape == (3, 1, 8, 8)
+    assert sorted(batch.images[:, 0, 0, 0].tolist()) == pytest.approx([-1.0, -0.6, 1.0])
+    assert batch.labels is None
+
+
+def test_labels_go_with_their_images(tmp_path):
+    pixels = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((8, 8), np.uint8)
+    labelled = ArraySet("greys", pixels, np.arange(12) // 2)
+    for batch in trainer(tmp_path, labelled, batch_size=5, steps=3)._batches():
+        levels = ((batch.images[:, 0, 0, 0] + 1) * 127.5).round().long()
+
+        assert batch.labels.tolist() == (levels // 2).tolist()
 
 
 def test_an_error_while_reading_ahead_is_raised_by_the_step_that_needs_the_batch(tmp_path):
@@ -447,9 +457,9 @@ def test_the_compiled_losses_are_the_losses(build_family):
         whole = torch.compile
         patch.setattr(torch, "compile", lambda losses: whole(losses, backend="eager"))
         losses = compiled(family.losses, torch.device("cuda"))
-        found = losses(x, torch.Generator().manual_seed(1))
+        found = losses(Batch(x), torch.Generator().manual_seed(1))
 
-    expected = family.losses(x, torch.Generator().manual_seed(1))
+    expected = family.losses(Batch(x), torch.Generator().manual_seed(1))
     assert {name: value.item() for name, value in found.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}
     )

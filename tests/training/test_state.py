@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from gen_export.models.family import Batch
 from gen_export.training.settings import TrainSettings
 from gen_export.training.state import TrainState, ema_update, step_seed
 
@@ -17,7 +18,7 @@ def descend(state, seed):
     x = torch.rand((2, *state.model.image.chw), generator=rng) * 2 - 1
     for player in state.players:
         with state.turn(player):
-            next(iter(player.losses(x, rng).values())).backward()
+            next(iter(player.losses(Batch(x), rng).values())).backward()
         state.optimizers[player.name].step()
         state.optimizers[player.name].zero_grad()
     state.ema.update_parameters(state.model)
