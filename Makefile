@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test hosts hosts-cpp lint bench clean
+.PHONY: setup demo test hosts hosts-cpp hosts-csharp lint bench clean
 
 setup: .venv/ready
 
@@ -34,11 +34,17 @@ lint: .venv/ready
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
 
-hosts: hosts-cpp
+hosts: hosts-cpp hosts-csharp
+
+LIBRARY := .venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*
 
 # Needs g++, cmake and, for the headers, apt or ONNXRUNTIME_ROOT.
 hosts-cpp: .venv/ready
-	runtime/cpp/tools/check.sh .venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.* build/cpp
+	runtime/cpp/tools/check.sh $(LIBRARY) build/cpp
+
+# Needs Mono, which it installs on Debian, and npm.
+hosts-csharp: .venv/ready
+	runtime/csharp/tools/check.sh $(LIBRARY) build/csharp
 
 bench: .venv/ready
 	$(BIN)/python bench/cold_start.py $(FILE)
