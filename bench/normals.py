@@ -27,8 +27,8 @@ def in_float32(keys: GraphArray) -> GraphArray:
     """The same equations with every real number in float32."""
     counter, key = xp.arange(SIZE // 2, dtype=np.uint64) * 2, xp.reshape(keys, (-1, 1))
     u1, u2 = ((xp.astype(squares_word(counter + offset, key) // 256, np.float32) + 0.5) * 2.0**-24 for offset in (0, 1))
-    radius, angle = xp.sqrt(-2.0 * xp.log(u1)), 2.0 * math.pi * u2
-    return xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+    radius = xp.sqrt(-2.0 * xp.log(u1))
+    return xp.concat([radius * xp.sin(2.0 * math.pi * turn) for turn in (u2 + 0.25, u2)], axis=1)
 
 
 def session(numbers: Callable[[GraphArray], GraphArray]) -> onnxruntime.InferenceSession:

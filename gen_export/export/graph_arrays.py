@@ -240,11 +240,6 @@ class GraphNamespace(ModuleType):
         return emit("Log", x)
 
     @staticmethod
-    def cos(x: GraphArray) -> GraphArray:
-        """Cosine."""
-        return emit("Cos", x)
-
-    @staticmethod
     def sin(x: GraphArray) -> GraphArray:
         """Sine."""
         return emit("Sin", x)

@@ -62,6 +62,13 @@ def categorical(logits: Array, u: Array) -> Array:
     return xp.astype(xp.sum(xp.astype(passed, xp.float64), axis=1), xp.int64)
 
 
+def log_softmax(logits: Array) -> Array:
+    """Log-probabilities of the last axis, from log odds: never above 0, and finite where the log odds are."""
+    xp = array_namespace(logits)
+    below = logits - xp.max(logits, axis=-1, keepdims=True)
+    return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
+
+
 def next_code(logits: Array, u: Array, temperature: Array, top_k: Array) -> Array:
     """The index drawn by u from the `top_k` most likely at a temperature, int64 (N,)."""
     return categorical(keep_top(temper(logits, temperature), top_k), u)

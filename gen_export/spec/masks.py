@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from gen_export.spec.noise import sample_keys, seed_bits, uniforms
+
 Array = Any
 
 
@@ -128,13 +130,19 @@ def masked_mse(predicted: Array, target: Array, hidden: Array) -> Array:
     return mse_weighted(predicted, target, xp.astype(weights, predicted.dtype)) / predicted.shape[0]
 
 
-def random_hidden(uniforms: Array, ratio: float) -> Array:
+def random_hidden(numbers: Array, ratio: float) -> Array:
     """A mask that hides round(ratio P) patches of each sample, those with the smallest numbers (section 3).
 
     Args:
-        uniforms: Independent random numbers, shape (B, P).
+        numbers: Independent random numbers, shape (B, P).
         ratio: Share of the patches to hide, 0..1.
     """
-    xp = array_namespace(uniforms)
-    rank = xp.argsort(xp.argsort(uniforms, axis=-1), axis=-1)
-    return rank < round(ratio * uniforms.shape[-1])
+    xp = array_namespace(numbers)
+    rank = xp.argsort(xp.argsort(numbers, axis=-1), axis=-1)
+    return rank < round(ratio * numbers.shape[-1])
+
+
+def seeded_hidden(seed: int, images: np.ndarray, rows: int, columns: int, ratio: float) -> np.ndarray:
+    """The masks of images by their numbers, bool (n, rows, columns): each depends on the seed and its number alone."""
+    keys = sample_keys(seed_bits(seed), images.astype(np.uint64))
+    return random_hidden(uniforms(keys, np.zeros(1, np.uint64), rows * columns), ratio).reshape(-1, rows, columns)

@@ -73,7 +73,6 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarr
     "exp": (xp.exp, np.exp, [-abs(Y).astype(float)]),
     "sqrt": (xp.sqrt, np.sqrt, [abs(Y).astype(float)]),
     "log": (xp.log, np.log, [abs(Y).astype(float)]),
-    "cos": (xp.cos, np.cos, [Y.astype(float)]),
     "sin": (xp.sin, np.sin, [Y.astype(float)]),
     "round to even": (xp.round, np.round, [X]),
 }

@@ -78,13 +78,13 @@ def graph_normals(keys: np.ndarray, draw: int, size: int) -> np.ndarray:
 
 
 def single_precision_normals(keys: np.ndarray, size: int) -> np.ndarray:
-    """The same normals with Log, Cos and Sin in float32."""
+    """The same normals with Log and Sin in float32."""
 
     def compute(first, second):
         xp = first.__array_namespace__()
         u1, u2 = ((xp.astype(w // 256, np.float32) + 0.5) * 2.0**-24 for w in (first, second))
-        radius, angle = xp.sqrt(-2.0 * xp.log(u1)), 2.0 * np.pi * u2
-        return xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+        radius = xp.sqrt(-2.0 * xp.log(u1))
+        return xp.concat([radius * xp.sin(2.0 * np.pi * turn) for turn in (u2 + 0.25, u2)], axis=1)
 
     counter = np.arange(size // 2, dtype=np.uint64) * 2
     inputs = {"first": squares_word(counter, keys[:, None]), "second": squares_word(counter + 1, keys[:, None])}

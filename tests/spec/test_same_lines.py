@@ -18,6 +18,7 @@ from gen_export.spec import (
     anticollapse,
     categorical,
     diffusion,
+    diffusion_bound,
     dynamics,
     flow,
     gan,
@@ -56,6 +57,7 @@ MODULES = (
     anticollapse,
     categorical,
     diffusion,
+    diffusion_bound,
     dynamics,
     flow,
     gan,
@@ -80,6 +82,7 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     categorical.temper: (X, 0.7),
     categorical.keep_top: (X, np.array(3)),
     categorical.categorical: (X, np.array([0.3, 0.9])),
+    categorical.log_softmax: (X,),
     categorical.next_code: (X, np.array([0.3, 0.9]), np.array(0.7), np.array(3)),
     diffusion.sqrt_nonneg: (X,),
     diffusion.safe_div: (X, abs(EPS)),
@@ -98,6 +101,10 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     diffusion.image_ddim_law: (X, EPS, A_T, A_S, np.array(0.7)),
     diffusion.pf_ode_rhs: (X, EPS, np.array(2.0), SIGMA),
     diffusion.euler_step: (lambda x, t: x * t, X, np.array(0.5), np.array(-0.1)),
+    diffusion_bound.signal_to_noise: (A_T,),
+    diffusion_bound.prior_term: (X, A_T),
+    diffusion_bound.transition_term: (X, EPS, A_T, A_S),
+    diffusion_bound.level_term: (np.full(X.shape, 7), X, np.array(0.1)),
     dynamics.iterate: (HALVE, 3, X),
     dynamics.trajectory: (HALVE, X, 3),
     dynamics.iterate_with_input: (ADD, [1.0, 2.0], X),
@@ -185,6 +192,7 @@ NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated 
     flow.angles,
     masks.vector_hidden_mask,
     masks.patch_hidden_mask,
+    masks.seeded_hidden,
     noise.seed_bits,
     noise.sample_normals,
     noise.counter_normals,
@@ -212,7 +220,7 @@ NOT_IN_TORCH = {f for f in CASES if f.__module__ == noise.__name__}  # it cannot
 NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules and whole samplers are not one graph
     *(
         f
-        for m in (anticollapse, dynamics, gan, masks, samplers, solver_constants, solvers, vae, vqvae)
+        for m in (anticollapse, diffusion_bound, dynamics, gan, masks, samplers, solver_constants, solvers, vae, vqvae)
         for f in CASES
         if f.__module__ == m.__name__
     ),
