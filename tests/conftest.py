@@ -97,10 +97,12 @@ def exported(tiny_family, traced, about, tmp_path_factory) -> Callable[..., Path
 
 @pytest.fixture(scope="session")
 def dots(tmp_path_factory) -> Path:
-    """An .npy file of 64 grey 8x8 images, smooth enough to learn from."""
+    """An .npy file of 64 grey 8x8 images of two classes, bright and dark, smooth enough to learn from."""
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 120, 8)
     images = ramp[None, :, None] * rng.random((64, 1, 1)) + ramp[None, None, :] * rng.random((64, 1, 1))
     path = tmp_path_factory.mktemp("dots") / "dots.npy"
     np.save(path, images.astype(np.uint8))
+    brightness = images.mean((1, 2))
+    np.save(path.with_suffix(".labels.npy"), (brightness > np.median(brightness)).astype(np.int64))
     return path

@@ -10,6 +10,7 @@ OPTIONS = {
     "vqvae": {"size": "tiny", "codes": 8, "code_dim": 4},
     "gan": {"size": "tiny", "latent": 6},
     "diffusion": {"size": "tiny", "states": 60},
+    "classifier": {"size": "tiny", "classes": 4, "features": 6},
 }
 FINGERPRINT = "0" * 64
 

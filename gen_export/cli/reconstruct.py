@@ -53,16 +53,13 @@ class Hiding:
         """Which patches are hidden, bool (count, rows, columns)."""
         import numpy as np
 
-        from gen_export.spec.masks import patch_hidden_mask, random_hidden
-        from gen_export.spec.noise import sample_keys, seed_bits, uniforms
+        from gen_export.spec.masks import patch_hidden_mask, seeded_hidden
 
         if self.mask_period is not None:
             mask = patch_hidden_mask(rows, columns, 1, 1, self.mask_period, self.mask_offset or 0)
             return np.tile(mask, (count, 1, 1))
-        keys = sample_keys(seed_bits(self.seed or 0), np.arange(count, dtype=np.uint64))
-        chances = uniforms(keys, np.zeros(1, np.uint64), rows * columns)
         ratio = _RATIO if self.mask_ratio is None else self.mask_ratio
-        return random_hidden(chances, ratio).reshape(count, rows, columns)
+        return seeded_hidden(self.seed or 0, np.arange(count), rows, columns, ratio)
 
 
 def _option(name: str) -> str:

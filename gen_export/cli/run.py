@@ -109,7 +109,7 @@ def sample(
     from gen_runtime import load
 
     model = load(file, device="cuda" if cuda else device.value)
-    inputs = _inputs(model, {"steps": steps, "eta": eta, "solver": solver}, settings or [])
+    inputs = sampler_inputs(model, {"steps": steps, "eta": eta, "solver": solver}, settings or [])
     with progress_bar("images", shown=count > batch) as progress:
         images = model.sample(count, seed, first, batch, progress, **inputs)
     paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
@@ -161,7 +161,7 @@ def decode(
     tell(counted(images), paths)
 
 
-def _inputs(model: "Model", options: dict[str, float | str | None], settings: list[str]) -> dict[str, Any]:
+def sampler_inputs(model: "Model", options: dict[str, float | str | None], settings: list[str]) -> dict[str, Any]:
     """The sampler's further inputs that the user gave.
 
     Raises:

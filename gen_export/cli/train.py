@@ -35,6 +35,8 @@ RUN_OPTIONS = {
     "device": (Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")], Device.auto),
     "cuda": (Annotated[bool, typer.Option("--cuda", help="The same as --device cuda.")], False),
 }
+FROM_DATA = "classes"
+"""A field of a family's options that the data decides: the number of classes in it."""
 WITH_RESUME = ("data", "out", "resume", "device", "cuda")
 
 
@@ -99,6 +101,8 @@ def _options(
     """
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
+        if field.name == FROM_DATA:
+            continue
         kind, text = (
             get_args(hints[field.name]) if get_origin(hints[field.name]) is Annotated else (hints[field.name], "")
         )
@@ -143,7 +147,7 @@ def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None
         _refuse_with_resume(given)
         run.resume(cls.name, folder, device, values["data"] if "data" in given else None)
     else:
-        config = {field.name: values[field.name] for field in fields(cls.Config)}
+        config = {field.name: values.get(field.name, True) for field in fields(cls.Config)}
         settings = TrainSettings(**{field.name: values[field.name] for field in fields(TrainSettings)})
         source = run.Source(values["data"], values["image_size"], values["strict"])
         run.start(cls.name, config, settings, source, folder, device)

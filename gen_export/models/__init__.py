@@ -27,6 +27,11 @@ FAMILIES = {
         "least-squares generative adversarial network: one generator call an image",
     ),
     "diffusion": ("gen_export.models.diffusion", "Diffusion", "denoising diffusion: the whole loop in one file"),
+    "classifier": (
+        "gen_export.models.classifier",
+        "Classifier",
+        "classifier: the class of an image, and features to compare sets of images by",
+    ),
 }
 
 

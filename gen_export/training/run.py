@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from gen_export.data import ImageSet, open_data
+from gen_export.data.image_set import count_classes
 from gen_export.errors import CheckpointError
 from gen_export.models import family_class
 from gen_export.models.family import ImageShape, config_from
@@ -64,16 +65,26 @@ def start(
 ) -> Record:
     """Train a family from fresh weights.
 
+    Args:
+        name: The family.
+        config: Its options. True for `classes` stands for the number of classes in the data.
+        settings: Those of the loop.
+        source: The images.
+        folder: A new one.
+        device: Where to compute.
+
     Raises:
         CheckpointError: The folder already holds a run.
-        DataError: The data cannot be read.
+        DataError: The data cannot be read, or lacks the labels asked for.
         ConfigError: An option is refused.
         TrainingError: Training stopped early.
     """
-    config_from(family_class(name).Config, config)
     if (folder / checkpoint.FILE).exists():
         raise CheckpointError(f"{folder}: expected a new folder, found a run in it; --resume goes on with it")
     images, held_out = source.open()
+    if config.get("classes") is True:
+        config = {**config, "classes": count_classes(images)}
+    config_from(family_class(name).Config, config)
     height, width, channels = images.image_shape
     shape = ImageShape(channels, height, width)
     record = Record(name, dict(config), shape, settings, source.describe(images))

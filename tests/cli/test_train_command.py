@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from gen_export.cli.train import RUN_OPTIONS, WITH_RESUME
+from gen_export.cli.train import FROM_DATA, RUN_OPTIONS, WITH_RESUME
 from gen_export.export import writer
 from gen_export.models import FAMILIES, family_class
 from gen_export.training import checkpoint
@@ -29,13 +29,20 @@ def no_export(monkeypatch):
     return asked
 
 
+def options(name):
+    """The options of a family and of the loop; the data decides the number of classes."""
+    return [
+        field.name for field in (*fields(family_class(name).Config), *fields(TrainSettings)) if field.name != FROM_DATA
+    ]
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_familys_help_lists_its_options_and_the_loops_with_their_defaults(call, name):
     code, out, _ = call("train", name, "--help")
 
     assert code == 0
-    for option in (*fields(family_class(name).Config), *fields(TrainSettings)):
-        assert f"--{option.name.replace('_', '-')}" in out
+    for option in options(name):
+        assert f"--{option.replace('_', '-')}" in out
     assert re.search(r"--steps .*10000", out)
     assert all(heading in out for heading in ("Model", "Training"))
 
@@ -93,7 +100,7 @@ def given(option):
         (name, option)
         for name in FAMILIES
         for option in (
-            *(field.name for field in (*fields(family_class(name).Config), *fields(TrainSettings))),
+            *options(name),
             *(option for option in RUN_OPTIONS if option not in WITH_RESUME),
         )
     ],

@@ -11,13 +11,18 @@ from gen_export.models import FAMILIES, family_class
 from gen_export.models.family import Batch, Family, ImageShape, config_from
 from gen_export.models.recipes import Denoising, OneShot
 from gen_export.training.preview import picture, sample
+from tests import tiny
 
 CASES = [(name, {}) for name in FAMILIES] + [("diffusion", {"net": "residual"}), ("diffusion", {"schedule": "linear"})]
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 8, 12)]
 SAMPLERS = [name for name in FAMILIES if family_class(name).main == "sample"]
-WITHOUT_NOISE = ("autoencoder", "vqvae")
+WITHOUT_NOISE = ("autoencoder", "vqvae", "classifier")
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+
+
+def labelled(family: Family, batch: int, seed: int = 0) -> Batch:
+    return Batch(images(family, batch, seed), torch.arange(batch))
 
 
 def images(family: Family, batch: int, seed: int = 0) -> torch.Tensor:
@@ -51,7 +56,7 @@ def test_a_family_is_what_its_register_line_says(name):
 
 
 def test_a_family_that_is_not_registered_is_refused_by_name():
-    with pytest.raises(ConfigError, match=r"^family: expected one of autoencoder, .*, diffusion, found 'flow'$"):
+    with pytest.raises(ConfigError, match=r"^family: expected one of autoencoder, .*, classifier, found 'flow'$"):
         family_class("flow")
 
 
@@ -119,7 +124,7 @@ def test_names_of_graphs_and_ports_are_not_used_twice(build_family, name):
 def test_all_losses_are_finite_scalars_and_no_two_players_share_a_name(build_family, name, options):
     family = build_family(name, **options)
     players = family.players()
-    found = [player.losses(Batch(images(family, 4)), torch.Generator().manual_seed(0)) for player in players]
+    found = [player.losses(labelled(family, 4), torch.Generator().manual_seed(0)) for player in players]
 
     assert len({player.name for player in players}) == len(players)
     assert sum(map(len, found)) == len({term for losses in found for term in losses})
@@ -140,7 +145,7 @@ def test_every_parameter_belongs_to_exactly_one_player_and_someone_plays_at_ever
 @every_case
 def test_losses_are_a_function_of_the_images_and_the_generator(build_family, name, options):
     family = build_family(name, **options)
-    x = Batch(images(family, 4))
+    x = labelled(family, 4)
     first, again, other = (
         [value.item() for value in family.losses(x, torch.Generator().manual_seed(seed)).values()] for seed in (1, 1, 2)
     )
@@ -153,13 +158,13 @@ def test_losses_are_a_function_of_the_images_and_the_generator(build_family, nam
 def test_the_gradient_reaches_every_parameter_after_a_few_steps_from_fresh_weights(name, options):
     cls = family_class(name)
     torch.manual_seed(0)
-    family = cls(config_from(cls.Config, {"size": "tiny", **options}), ImageShape(3, 8, 8))
+    family = cls(config_from(cls.Config, {**tiny.OPTIONS[name], **options}), ImageShape(3, 8, 8))
     seen: set[torch.Tensor] = set()
     for player in family.players():
         optimizer = torch.optim.AdamW(player.parameters(), lr=1e-3)
         for step in range(4):
             family.zero_grad()
-            losses = player.losses(Batch(images(family, 4, seed=step)), torch.Generator().manual_seed(step))
+            losses = player.losses(labelled(family, 4, seed=step), torch.Generator().manual_seed(step))
             next(iter(losses.values())).backward()
             optimizer.step()
         seen |= {value for value in player.parameters() if value.grad is not None and value.grad.any()}

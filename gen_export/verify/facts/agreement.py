@@ -23,7 +23,7 @@ within 4e-8 of each other; wrong ones that this bound alone rejects were found t
 SMALL = 1e-2
 """Root mean square below which an output is compared absolutely."""
 _MODULE = "family."
-_FAMILIES = ("autoencoder", "mae", "vae", "vqvae", "gan", "diffusion")
+_FAMILIES = ("autoencoder", "mae", "vae", "vqvae", "gan", "diffusion", "classifier")
 
 
 def close(found: Any, expected: Any, cases: int, note: str = "") -> Finding:

@@ -1,0 +1,138 @@
+"""How good a file is: every score that its graphs allow, against images it has and has not seen."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gen_export.errors import ConfigError
+from gen_export.evaluation import fidelity, likelihood
+from gen_export.evaluation.distances import Estimate
+from gen_export.evaluation.features import all_features
+from gen_export.evaluation.reference import Reference
+from gen_export.spec.masks import seeded_hidden
+from gen_export.spec.pixels import from_bytes, to_bytes
+from gen_runtime import Model
+from gen_runtime.inputs import Array
+
+LIKELIHOOD_IMAGES = 512
+"""Held-out images whose likelihood is bounded: every one takes a thousand times as long as to be rebuilt."""
+HIDDEN_SHARE = 0.75
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number about a file.
+
+    Attributes:
+        name: What is measured.
+        value: The number.
+        unit: Its unit; empty for a pure number.
+        error: Standard error; None where it is not known.
+        floor: The same of held-out images in place of the file's; None where there is no such thing.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    error: float | None = None
+    floor: float | None = None
+
+    @classmethod
+    def of(cls, name: str, estimate: Estimate, unit: str = "", floor: float | None = None) -> "Score":
+        """The score that an estimate is."""
+        return cls(name, estimate.value, unit, estimate.error, floor)
+
+
+def evaluate(model: Model, reference: Reference, **inputs: Any) -> list[Score]:
+    """The scores of a file.
+
+    Args:
+        model: The file.
+        reference: What to measure against; images of the file's size.
+        inputs: Those of the sampler: `steps`, `solver`.
+
+    Raises:
+        ConfigError: The images have another size than the file's, or there is no file of features for the set.
+        GenRuntimeError: A call of the file fails.
+    """
+    shape = model.card.image
+    if reference.test.image_shape != (shape.height, shape.width, shape.channels):
+        expected, found = [shape.height, shape.width, shape.channels], list(reference.test.image_shape)
+        raise ConfigError(f"--data: expected images of {expected}, as {model.path.name} has, found {found}")
+    graphs, scores = set(model.graphs), []
+    if "sample" in graphs:
+        scores += compared(model, reference, inputs)
+    if "reconstruct" in graphs:
+        scores += rebuilt(model, reference)
+    if "classify" in graphs:
+        scores += classified(model, reference)
+    return [*scores, *likelihoods(model, reference, graphs)]
+
+
+def compared(model: Model, reference: Reference, inputs: Mapping[str, Any]) -> Iterator[Score]:
+    """How far the file's images are from the training images, and held-out ones beside them."""
+    made = model.sample(reference.count, reference.seed, progress=reference.bar("images drawn"), **inputs)
+    features = all_features(reference.extract, made, reference.bar("features of the file's images"))
+    found, floor = reference.compare(features), reference.floor
+    yield Score("frechet distance", found.frechet, floor=floor.frechet)
+    yield Score.of("kernel distance", found.kernel, floor=floor.kernel.value)
+    yield Score("precision", found.precision, floor=floor.precision)
+    yield Score("recall", found.recall, floor=floor.recall)
+
+
+def rebuilt(model: Model, reference: Reference) -> Iterator[Score]:
+    """How close the reconstructions of held-out images are; of a masked autoencoder, three quarters were hidden."""
+    graph, kept = model.graph("reconstruct"), reference.some(reference.test, reference.count)
+    mask = next((port.shape[1:] for port in graph.card.inputs if port.name == "mask"), None)
+    batches = []
+    for at in range(0, len(kept), _BATCH):
+        batch = kept[at : at + _BATCH]
+        inputs: Mapping[str, Array] = {"image": from_bytes(batch.transpose(0, 3, 1, 2)).astype(np.float32)}
+        if mask is not None:
+            numbers = np.arange(at, at + len(batch))
+            inputs = {**inputs, "mask": seeded_hidden(reference.seed, numbers, *mask, HIDDEN_SHARE)}
+        batches.append(to_bytes(graph.execute(graph.check(inputs))["reconstruction"]).transpose(0, 2, 3, 1))
+    found = np.concatenate(batches)
+    measures = {
+        ("reconstruction error", "of pixels in 0..1"): fidelity.mean_squared_error,
+        ("peak signal to noise", "dB"): fidelity.peak_signal_to_noise,
+        ("structural similarity", ""): fidelity.structural_similarity,
+    }
+    for (name, unit), measure in measures.items():
+        if measure is fidelity.structural_similarity and min(kept.shape[1:3]) < fidelity.WINDOW:
+            continue
+        yield Score.of(name, likelihood.mean_estimate(measure(kept, found)), unit)
+
+
+def likelihoods(model: Model, reference: Reference, graphs: set[str]) -> Iterator[Score]:
+    """How likely the file finds held-out images, where it has the graphs to tell."""
+    kept = reference.some(reference.test, LIKELIHOOD_IMAGES)
+    train = reference.some(reference.train, _BATCH)
+    if "bound" in graphs:
+        bounds = likelihood.latent_bounds(model, train, kept, reference.rng(1))
+        for name, nats in (("evidence lower bound", bounds.elbo), ("importance-weighted bound", bounds.weighted)):
+            bits = likelihood.bits_of_density(nats, kept.shape[1:])
+            yield Score.of(name, nats, "nats an image")
+            yield Score.of(f"{name}, in bits", bits, "bits a value, at most")
+    if {"encode", "nll"} <= graphs:
+        used, nats = likelihood.code_use(model, kept)
+        yield Score("codes in use", used, "codes, the perplexity")
+        yield Score.of("prior's surprise", nats, "nats a code")
+    if "denoise" in graphs:
+        bits = likelihood.diffusion_bits(model, train, kept, reference.rng(2))
+        yield Score.of("variational bound", bits, "bits a value, at most")
+
+
+def classified(model: Model, reference: Reference) -> Iterator[Score]:
+    """How often a classifier names held-out images as their labels do."""
+    if reference.test.labels is None:
+        raise ConfigError(f"--data: expected labelled images for the classifier {model.path.name}, found none")
+    graph, right = model.graph("classify"), []
+    for at in range(0, len(reference.test), _BATCH):
+        indices = np.arange(at, min(at + _BATCH, len(reference.test)))
+        image = from_bytes(reference.test.images(indices).transpose(0, 3, 1, 2)).astype(np.float32)
+        right.append(graph.execute({"image": image})["logits"].argmax(1) == reference.test.labels[indices])
+    yield Score.of("accuracy", likelihood.mean_estimate(np.concatenate(right).astype(np.float64)))
