@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test hosts hosts-cpp hosts-csharp lint bench clean
+.PHONY: setup demo test hosts hosts-cpp hosts-csharp hosts-web lint bench clean
 
 setup: .venv/ready
 
@@ -34,7 +34,7 @@ lint: .venv/ready
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
 
-hosts: hosts-cpp hosts-csharp
+hosts: hosts-cpp hosts-csharp hosts-web
 
 LIBRARY := .venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*
 
@@ -45,6 +45,11 @@ hosts-cpp: .venv/ready
 # Needs Mono, which it installs on Debian, and npm.
 hosts-csharp: .venv/ready
 	runtime/csharp/tools/check.sh $(LIBRARY) build/csharp
+
+# Needs Node and npm, and for the page Chromium, which it installs on Debian.
+hosts-web: .venv/ready
+	runtime/web/tools/check.sh build/web
+	runtime/web/browser/check.sh build/web
 
 bench: .venv/ready
 	$(BIN)/python bench/cold_start.py $(FILE)

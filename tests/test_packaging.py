@@ -46,14 +46,28 @@ def test_nothing_but_the_two_packages_lands_in_site_packages(wheel):
     }
 
 
-def test_every_module_of_the_checkout_is_in_it_and_nothing_else(wheel, root):
+def test_every_module_of_the_checkout_and_the_demo_page_are_in_it_and_nothing_else(wheel, root):
     expected = set()
     for base in (root / "gen_export", root / "runtime" / "gen_runtime"):
         expected |= {f"{base.name}/{path.relative_to(base).as_posix()}" for path in base.rglob("*.py")}
+    for base in (root / "runtime" / "web" / "page", root / "runtime" / "web" / "src"):
+        files = {path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file()}
+        expected |= {f"gen_export/web/site/{base.name}/{file}" for file in files}
+    networks = (root / "gen_export" / "evaluation" / "networks").glob("*.onnx")
+    expected |= {f"gen_export/evaluation/networks/{path.name}" for path in networks}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     assert expected <= held
     assert {name for name in held - expected if not name.endswith("py.typed")} == set()
+
+
+def test_the_demo_page_is_found_in_an_installed_package(wheel, run_python, tmp_path):
+    wheel.extractall(tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from gen_export.web.site import source_folder as f; "
+    result = run_python("-c", code + "print(f('page') / 'index.html', f('src') / 'index.js')", cwd=tmp_path)
+
+    pages = tmp_path / "gen_export" / "web" / "site"
+    assert result.stdout.split() == [str(pages / "page" / "index.html"), str(pages / "src" / "index.js")], result.stderr
 
 
 def test_both_packages_say_that_they_are_typed(wheel):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import gen_export
-from gen_export.cli import certify, export, inspect, reconstruct, run, train, verify
+from gen_export.cli import certify, classify, evaluate, export, inspect, reconstruct, run, train, verify, web
 from gen_export.cli.data import data
 from gen_export.errors import GenExportError
 
@@ -30,9 +30,12 @@ app.add_typer(train.app, name="train")
 export.register(app)
 run.register(app)
 reconstruct.register(app)
+classify.register(app)
 inspect.register(app)
 verify.register(app)
 certify.register(app)
+evaluate.register(app)
+web.register(app)
 app.add_typer(data, name="data")
 
 

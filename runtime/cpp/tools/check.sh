@@ -3,12 +3,13 @@
 #
 #     tools/check.sh LIBRARY BUILD_FOLDER
 #
-# The headers are those of ONNXRUNTIME_ROOT, or else of Debian's package.
+# The headers are those of ONNXRUNTIME_ROOT, or else of Debian's package; the compiler is installed on Debian if missing.
 set -euo pipefail
 
 library=$(realpath "$1")
 build=$2
 source=$(dirname "$(dirname "$(realpath "$0")")")
+"$source/../ensure.sh" "cmake make c++" cmake make g++
 if [ -z "${ONNXRUNTIME_ROOT:-}" ]; then
     ONNXRUNTIME_ROOT=$(realpath -m "$build/onnxruntime")
     "$source/tools/fetch_headers.sh" "$ONNXRUNTIME_ROOT"

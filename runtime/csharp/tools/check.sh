@@ -3,25 +3,16 @@
 #
 #     tools/check.sh LIBRARY BUILD_FOLDER
 #
-# Needs Mono's compiler and runtime, which are installed on Debian as root or with a sudo that asks no password, npm and
-# python3. The library is the native one, libonnxruntime.so.*.
+# Needs npm and python3, and Mono's compiler and runtime, which are installed on Debian. The library is the native one,
+# libonnxruntime.so.*.
 set -euo pipefail
 
 library=$(realpath "$1")
 build=$(realpath -m "$2")
 source=$(dirname "$(dirname "$(realpath "$0")")")
 suite=$(realpath "$source/../../models_onnx/golden")
-packages="mono-mcs mono-runtime libmono-system-core4.0-cil"
 
-install() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
-}
-
-if ! command -v mcs > /dev/null || ! command -v mono > /dev/null; then
-    { install apt-get -qq update && install apt-get -qq install -y --no-install-recommends $packages; } > /dev/null 2>&1 ||
-        { echo "check.sh: expected mcs and mono, found none: install the packages $packages" >&2; exit 1; }
-fi
-
+"$source/../ensure.sh" "mcs mono" mono-mcs mono-runtime libmono-system-core4.0-cil
 "$source/tools/fetch_onnxruntime.sh" "$build/onnxruntime"
 mkdir -p "$build/native" "$build/work"
 ln -sf "$library" "$build/native/libonnxruntime.so"

@@ -1,0 +1,1 @@
+"""The demo page: its files, the models beside them, and serving both."""

@@ -1,0 +1,85 @@
+/** The row of a seed's images, drawn window by window. */
+
+import { FileError, PortError } from "./errors.js";
+import { Tensor } from "./tensor.js";
+import { quoted } from "./text.js";
+
+/** @typedef {import("./graph.js").Graph} Graph */
+/** @typedef {import("./inputs.js").Checked} Checked */
+/** @typedef {import("./inputs.js").Tensors} Tensors */
+/** @typedef {import("./inputs.js").Value} Value */
+
+const GREATEST_INDEX = 2n ** 63n - 1n;
+
+/**
+ * The value as a whole number of at least 1.
+ * @param {string} name
+ * @param {Value} value
+ * @param {number} [most]
+ * @returns {number}
+ * @throws {PortError} It is none, or too great.
+ */
+export function positive(name, value, most = Number.MAX_SAFE_INTEGER) {
+  const single = value instanceof Tensor && value.shape.length === 0 ? value.item() : value;
+  const number = typeof single === "bigint" ? Number(single) : single;
+  if (!Number.isInteger(number)) {
+    throw new PortError(`sample: ${name}: expected a whole number, found ${quoted(single)}`);
+  }
+  const whole = /** @type {number} */ (number);
+  if (whole < 1) throw new PortError(`sample: ${name}: expected at least 1, found ${whole}`);
+  if (whole > most) {
+    throw new PortError(`sample: ${name}: expected at most ${most}, found ${whole}: draw more by first`);
+  }
+  return whole;
+}
+
+/**
+ * Refuses a first image that is not followed by so many.
+ * @param {Tensor} first
+ * @param {number} count
+ * @throws {PortError} The last one's index is beyond int64.
+ */
+export function requireIndices(first, count) {
+  if (BigInt(first.item()) + BigInt(count) <= GREATEST_INDEX) return;
+  throw new PortError(`sample: first + count: expected at most 2^63 - 1, found ${first.item()} + ${count}`);
+}
+
+/**
+ * The inputs of one run: `count` images from `done` beyond the first. What was checked is the first run's.
+ * @param {Checked} checked
+ * @param {number} done
+ * @param {number} count
+ * @returns {Checked}
+ */
+export function windowOf(checked, done, count) {
+  if (done === 0) return checked;
+  const first = BigInt(checked.tensors.first.item()) + BigInt(done);
+  return {
+    tensors: { ...checked.tensors, first: scalar(first), count: scalar(BigInt(count)) },
+    axes: new Map(checked.axes).set("first", Number(first)).set("count", count),
+  };
+}
+
+/**
+ * The pixels that one run drew.
+ * @param {Graph} graph
+ * @param {Tensors} outputs
+ * @param {number} size How many bytes they are.
+ * @returns {Uint8Array}
+ * @throws {FileError} The first output is not that many bytes.
+ */
+export function bytesOf({ path, card }, outputs, size) {
+  const { dtype, data } = outputs[card.outputs[0].name];
+  if (dtype === "uint8" && data.length === size) return /** @type {Uint8Array} */ (data);
+  throw new FileError(`${path}: expected images of ${size} bytes from its sampler, found ${data.length} of ${dtype}`);
+}
+
+/** @param {bigint} value */
+function scalar(value) {
+  return new Tensor([], BigInt64Array.of(value), "int64");
+}
+
+/** Lets others have a turn: messages, timers, the screen. ONNX Runtime holds the thread while it runs. */
+export function breath() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
