@@ -1,7 +1,7 @@
 """The command `classify`: the class of each image, without PyTorch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def classify(
         typer.echo(f"{path}: {', '.join(said)}")
 
 
-def _name(names: object, label: int) -> str:
+def _name(names: Any, label: int) -> str:
     """The class as the file calls it, or its number."""
     known = isinstance(names, list) and label < len(names) and isinstance(names[label], str)
     return printable(names[label]) if known else f"class {label}"

@@ -1,19 +1,14 @@
 """Features from classifiers of ours and from any other network."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import parser
 
 from gen_export.errors import ConfigError
 from gen_export.evaluation.features import BATCH, all_features, default_features, open_features
 from gen_export.spec.pixels import from_bytes
 from gen_runtime import FileError, load
+from tests.evaluation.networks import MEANS, write_network
 
-MEANS = """
-<ir_version: 10, opset_import: ["": 18]>
-means (float[n, 3, h, w] x) => (float[n, 3, one, one] y) { y = GlobalAveragePool(x) }
-"""
 TWO_INPUTS = """
 <ir_version: 10, opset_import: ["": 18]>
 two (float[n, 3, h, w] x, float[n, 3, h, w] z) => (float[n, 3, h, w] y) { y = Add(x, z) }
@@ -26,11 +21,7 @@ same (float[n, 3, h, w] x) => (float[n, 3, h, w] y) { y = Identity(x) }
 
 @pytest.fixture
 def network(tmp_path):
-    def write(source):
-        onnx.save(parser.parse_model(source), tmp_path / "network.onnx")
-        return tmp_path / "network.onnx"
-
-    return write
+    return lambda source=MEANS: write_network(tmp_path, source)
 
 
 @pytest.fixture
@@ -39,14 +30,14 @@ def images():
 
 
 def test_another_tools_network_sees_rgb_between_0_and_1(network, images):
-    found = open_features(network(MEANS))(images)
+    found = open_features(network())(images)
 
     assert found.shape == (5, 3)
     np.testing.assert_allclose(found, images.mean((1, 2)) / 255, rtol=1e-6)
 
 
 def test_it_sees_grey_images_as_three_equal_channels(network, images):
-    found = open_features(network(MEANS))(images[..., :1])
+    found = open_features(network())(images[..., :1])
 
     np.testing.assert_allclose(found, np.repeat(images[..., :1].mean((1, 2)) / 255, 3, axis=1), rtol=1e-6)
 
@@ -62,7 +53,7 @@ def test_a_classifier_gives_its_features(exported, images):
 def test_batches_do_not_change_features(network):
     images = np.random.default_rng(3).integers(0, 256, (2 * BATCH + 3, 2, 2, 1), np.uint8)
     told = []
-    extract = open_features(network(MEANS))
+    extract = open_features(network())
 
     found = all_features(extract, images, lambda done, total: told.append((done, total)))
 

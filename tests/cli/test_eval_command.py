@@ -1,0 +1,71 @@
+"""The commands `eval` and `classify`."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.networks import write_network
+
+
+@pytest.fixture
+def words(exported, dots, tmp_path):
+    def make(*names):
+        files = [exported(name) for name in names]
+        return ("eval", *files, "--data", dots, "--features", write_network(tmp_path), "--count", 10)
+
+    return make
+
+
+def test_files_stand_side_by_side_with_the_floor(call, words):
+    code, out, err = call(*words("vae", "autoencoder"))
+
+    assert (code, err) == (0, "")
+    assert re.search(r"score +vae.onnx +autoencoder.onnx +floor +unit", out)
+    assert re.search(r"peak signal to noise +[\d.]+ ± [\d.]+ +[\d.]+ ± [\d.]+ +dB", out)
+    assert re.search(r"frechet distance +[\d.]+(e-\d+)? +[\d.]+(e-\d+)?\s*\n", out)
+
+
+def test_json_has_every_score_of_every_file(call, words, exported):
+    code, out, _ = call(*words("vqvae"), "--json")
+    scores = json.loads(out)[str(exported("vqvae"))]
+
+    assert code == 0
+    assert [set(score) for score in scores] == [{"name", "value", "unit", "error", "floor"}] * len(scores)
+    assert {"codes in use", "prior's surprise", "recall"} <= {score["name"] for score in scores}
+
+
+def test_inputs_of_the_sampler_are_passed_on(call, words):
+    one, other = (json.loads(call(*words("diffusion"), "--set", f"steps={n}", "--json")[1]) for n in (1, 9))
+    (first,), (second,) = one.values(), other.values()
+
+    assert first[0]["value"] != second[0]["value"]
+    assert first[0]["floor"] == second[0]["floor"]
+
+
+def test_an_input_that_the_file_has_not_is_refused_by_name(call, words):
+    code, _, err = call(*words("vae"), "--set", "steps=3")
+
+    assert code == 2
+    assert "sample has no input 'steps'" in err
+
+
+def test_a_set_without_features_says_how_to_get_some(call, exported, dots):
+    code, _, err = call("eval", exported("gan"), "--data", dots)
+
+    assert code == 2
+    assert err.startswith("gen-export: --features: expected a file for dots")
+    assert err.count("\n") == 1
+
+
+def test_an_image_has_its_likeliest_classes_first(call, exported, tmp_path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "dark.png")
+    code, out, _ = call("classify", exported("classifier"), "dark.png")
+    shares = [int(word.rstrip("%,")) for word in out.split() if "%" in word]
+
+    assert code == 0
+    assert out.startswith("dark.png: class ")
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 3
