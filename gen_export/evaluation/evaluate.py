@@ -1,8 +1,8 @@
 """How good a file is: every score that its graphs allow, against images it has and has not seen."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,16 +10,33 @@ from gen_export.errors import ConfigError
 from gen_export.evaluation import fidelity, likelihood
 from gen_export.evaluation.distances import Estimate
 from gen_export.evaluation.features import all_features
-from gen_export.evaluation.reference import Reference
+from gen_export.evaluation.reference import BATCH, Reference
 from gen_export.spec.masks import seeded_hidden
 from gen_export.spec.pixels import from_bytes, to_bytes
-from gen_runtime import Model
+from gen_runtime import Graph, Model
 from gen_runtime.inputs import Array
 
 LIKELIHOOD_IMAGES = 512
 """Held-out images whose likelihood is bounded: every one takes a thousand times as long as to be rebuilt."""
+LEVEL_IMAGES = 64
+"""Training images that decide the variances of likelihoods."""
 HIDDEN_SHARE = 0.75
-_BATCH = 64
+
+
+class Measure(NamedTuple):
+    """A measure of rebuilt images: its name, its unit, and the smallest side of an image that has it."""
+
+    name: str
+    unit: str
+    function: Callable[[Array, Array], Array]
+    smallest: int = 1
+
+
+FIDELITY = (
+    Measure("reconstruction error", "of pixels in 0..1", fidelity.mean_squared_error),
+    Measure("peak signal to noise", "dB", fidelity.peak_signal_to_noise),
+    Measure("structural similarity", "", fidelity.structural_similarity, fidelity.WINDOW),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +91,11 @@ def evaluate(model: Model, reference: Reference, **inputs: Any) -> list[Score]:
 
 def compared(model: Model, reference: Reference, inputs: Mapping[str, Any]) -> Iterator[Score]:
     """How far the file's images are from the training images, and held-out ones beside them."""
-    made = model.sample(reference.count, reference.seed, progress=reference.bar("images drawn"), **inputs)
-    features = all_features(reference.extract, made, reference.bar("features of the file's images"))
-    found, floor = reference.compare(features), reference.floor
+    floor = reference.floor
+    made = model.stream(reference.count, reference.seed, **inputs)
+    found = reference.compare(
+        all_features(reference.extract, made, reference.count, reference.bar(f"images of {model.path.name}"))
+    )
     yield Score("frechet distance", found.frechet, floor=floor.frechet)
     yield Score.of("kernel distance", found.kernel, floor=floor.kernel.value)
     yield Score("precision", found.precision, floor=floor.precision)
@@ -85,32 +104,32 @@ def compared(model: Model, reference: Reference, inputs: Mapping[str, Any]) -> I
 
 def rebuilt(model: Model, reference: Reference) -> Iterator[Score]:
     """How close the reconstructions of held-out images are; of a masked autoencoder, three quarters were hidden."""
-    graph, kept = model.graph("reconstruct"), reference.some(reference.test, reference.count)
-    mask = next((port.shape[1:] for port in graph.card.inputs if port.name == "mask"), None)
-    batches = []
-    for at in range(0, len(kept), _BATCH):
-        batch = kept[at : at + _BATCH]
-        inputs: Mapping[str, Array] = {"image": from_bytes(batch.transpose(0, 3, 1, 2)).astype(np.float32)}
-        if mask is not None:
-            numbers = np.arange(at, at + len(batch))
-            inputs = {**inputs, "mask": seeded_hidden(reference.seed, numbers, *mask, HIDDEN_SHARE)}
-        batches.append(to_bytes(graph.execute(graph.check(inputs))["reconstruction"]).transpose(0, 2, 3, 1))
-    found = np.concatenate(batches)
-    measures = {
-        ("reconstruction error", "of pixels in 0..1"): fidelity.mean_squared_error,
-        ("peak signal to noise", "dB"): fidelity.peak_signal_to_noise,
-        ("structural similarity", ""): fidelity.structural_similarity,
-    }
-    for (name, unit), measure in measures.items():
-        if measure is fidelity.structural_similarity and min(kept.shape[1:3]) < fidelity.WINDOW:
-            continue
-        yield Score.of(name, likelihood.mean_estimate(measure(kept, found)), unit)
+    side = min(model.card.image.height, model.card.image.width)
+    measures = [measure for measure in FIDELITY if side >= measure.smallest]
+    found = [
+        [measure.function(*pair) for measure in measures] for pair in _pairs(model.graph("reconstruct"), reference)
+    ]
+    for values, measure in zip(zip(*found, strict=True), measures, strict=True):
+        yield Score.of(measure.name, likelihood.mean_estimate(np.concatenate(values)), measure.unit)
+
+
+def _pairs(graph: Graph, reference: Reference) -> Iterator[tuple[Array, Array]]:
+    """Held-out images and their reconstructions, uint8 (k, H, W, C) each, batch by batch."""
+    grid = [port.shape[1:] for port in graph.card.inputs if port.name == "mask"]
+    first = 0
+    for images in reference.batches(reference.test, reference.count):
+        inputs = {"image": from_bytes(images.transpose(0, 3, 1, 2)).astype(np.float32)}
+        for rows, columns in grid:
+            numbers = np.arange(first, first + len(images))
+            inputs["mask"] = seeded_hidden(reference.seed, numbers, int(rows), int(columns), HIDDEN_SHARE)
+        yield images, to_bytes(graph.execute(graph.check(inputs))["reconstruction"]).transpose(0, 2, 3, 1)
+        first += len(images)
 
 
 def likelihoods(model: Model, reference: Reference, graphs: set[str]) -> Iterator[Score]:
     """How likely the file finds held-out images, where it has the graphs to tell."""
     kept = reference.some(reference.test, LIKELIHOOD_IMAGES)
-    train = reference.some(reference.train, _BATCH)
+    train = reference.some(reference.train, LEVEL_IMAGES)
     if "bound" in graphs:
         bounds = likelihood.latent_bounds(model, train, kept, reference.rng(1))
         for name, nats in (("evidence lower bound", bounds.elbo), ("importance-weighted bound", bounds.weighted)):
@@ -131,8 +150,8 @@ def classified(model: Model, reference: Reference) -> Iterator[Score]:
     if reference.test.labels is None:
         raise ConfigError(f"--data: expected labelled images for the classifier {model.path.name}, found none")
     graph, right = model.graph("classify"), []
-    for at in range(0, len(reference.test), _BATCH):
-        indices = np.arange(at, min(at + _BATCH, len(reference.test)))
+    for at in range(0, len(reference.test), BATCH):
+        indices = np.arange(at, min(at + BATCH, len(reference.test)))
         image = from_bytes(reference.test.images(indices).transpose(0, 3, 1, 2)).astype(np.float32)
         right.append(graph.execute({"image": image})["logits"].argmax(1) == reference.test.labels[indices])
     yield Score.of("accuracy", likelihood.mean_estimate(np.concatenate(right).astype(np.float64)))

@@ -4,7 +4,7 @@ The file is a classifier of ours, or any graph from RGB images in [0, 1], float3
 network of another tool, its resizing included.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -17,8 +17,6 @@ from gen_runtime.card import KEY
 from gen_runtime.inputs import Array
 from gen_runtime.session import Session, first_line, open_session
 
-BATCH = 256
-"""Images a run of the network."""
 OURS = "classifier"
 
 Progress = Callable[[int, int], None] | None
@@ -57,13 +55,13 @@ def open_features(path: Path) -> Extract:
     return _of_network(path, session)
 
 
-def all_features(extract: Extract, images: Sequence[Array] | Array, progress: Progress = None) -> Array:
-    """The features of images, uint8 (n, H, W, C), batch by batch: float32 (n, d)."""
-    found = []
-    for at in range(0, len(images), BATCH):
-        found.append(extract(np.asarray(images[at : at + BATCH])))
+def all_features(extract: Extract, batches: Iterable[Array], total: int, progress: Progress = None) -> Array:
+    """The features of images that come in batches, uint8 (k, H, W, C) each, `total` in all: float32 (n, d)."""
+    found: list[Array] = []
+    for images in batches:
+        found.append(extract(images))
         if progress is not None:
-            progress(min(at + BATCH, len(images)), len(images))
+            progress(sum(map(len, found)), total)
     return np.concatenate(found)
 
 

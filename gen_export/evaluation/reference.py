@@ -1,6 +1,6 @@
 """What files are measured against: real images, their features, and held-out images as the floor of every distance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,11 @@ from gen_export.evaluation import distances
 from gen_export.evaluation.distances import Estimate
 from gen_export.evaluation.features import Extract, Progress, all_features, default_features, open_features
 from gen_runtime.inputs import Array
+
+BATCH = 256
+"""Images read or drawn at a time."""
+TRAINING_IMAGES = 60_000
+"""More of them would change a distance less than the images it is of."""
 
 Bar = Callable[[str], Progress]
 """Gives the function to tell how far the work of this name has come."""
@@ -47,9 +52,15 @@ class Reference:
     seed: int
     bar: Bar
 
-    def some(self, images: ImageSet, count: int | None = None) -> Array:
-        """So many of a set, or all of them, in an order drawn by the seed: uint8 (n, H, W, C)."""
-        return images.images(self.rng(len(images)).permutation(len(images))[:count])
+    def some(self, images: ImageSet, count: int) -> Array:
+        """So many of a set, in an order drawn by the seed: uint8 (n, H, W, C)."""
+        return np.concatenate(list(self.batches(images, count)))
+
+    def batches(self, images: ImageSet, count: int) -> Iterator[Array]:
+        """The same in batches, so that a large set never is in memory."""
+        order = self.rng(len(images)).permutation(len(images))[:count]
+        for at in range(0, len(order), BATCH):
+            yield images.images(order[at : at + BATCH])
 
     def rng(self, purpose: int) -> np.random.Generator:
         """The generator of a purpose."""
@@ -62,13 +73,13 @@ class Reference:
 
     @cached_property
     def real(self) -> Array:
-        """Features of all training images."""
-        return all_features(self.extract, self.some(self.train), self.bar("features of the training images"))
+        """Features of the training images, of the first 60,000 where there are more."""
+        return self._features(self.train, TRAINING_IMAGES, "features of the training images")
 
     @cached_property
     def kept(self) -> Array:
         """Features of held-out images, as many as are drawn where there are so many."""
-        return all_features(self.extract, self.some(self.test, self.count), self.bar("features of held-out images"))
+        return self._features(self.test, self.count, "features of held-out images")
 
     @cached_property
     def floor(self) -> Distances:
@@ -83,6 +94,9 @@ class Reference:
             distances.kernel_distance(made, self.real),
             *distances.precision_and_recall(like, made),
         )
+
+    def _features(self, images: ImageSet, count: int, label: str) -> Array:
+        return all_features(self.extract, self.batches(images, count), min(count, len(images)), self.bar(label))
 
     @cached_property
     def _moments(self) -> distances.Moments:

@@ -50,7 +50,9 @@ def _in_cache() -> Path:
     if not home.is_dir():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, suffix=".draft") as draft:
-            _extract(_pack(Path(draft)), Path(draft)).rename(home)
+            files = _extract(_pack(Path(draft)), Path(draft))
+            if not home.is_dir():  # another process may have been faster
+                files.rename(home)
     return home
 
 

@@ -1,6 +1,7 @@
 """The server: a site on this machine alone, with the headers that threads of WebAssembly need."""
 
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -77,9 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "expected a Host of this machine")
             return
         site = cast("SiteServer", self.server).site
-        name = unquote(urlsplit(self.path).path, errors="surrogateescape").removeprefix("/") or "index.html"
         with suppress(ConnectionError):  # a browser that leaves while it loads is no error
             try:
+                name = _name_of(self.path)
                 with _opened(site[name]) as (file, size):
                     self._send(name, file, size, with_body)
             except (KeyError, FileNotFoundError):
@@ -87,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, name: str, file: BinaryIO, size: int, with_body: bool) -> None:
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", TYPES[PurePosixPath(name).suffix])
+        self.send_header("Content-Type", TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"))
         self.send_header("Content-Length", str(size))
         self.end_headers()
         if with_body:
@@ -98,6 +99,18 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
+
+
+def _name_of(path: str) -> str:
+    """The name in the site that a request asks for.
+
+    Raises:
+        KeyError: The path is none.
+    """
+    try:
+        return unquote(urlsplit(path).path, errors="surrogateescape").removeprefix("/") or "index.html"
+    except ValueError as error:
+        raise KeyError(path) from error
 
 
 def _host_name(host: str) -> str | None:
@@ -115,4 +128,4 @@ def _opened(content: Path | bytes) -> Iterator[tuple[BinaryIO, int]]:
         yield io.BytesIO(content), len(content)
         return
     with content.open("rb") as file:
-        yield file, content.stat().st_size
+        yield file, os.fstat(file.fileno()).st_size

@@ -135,6 +135,7 @@ class Model:
 
         Raises:
             GraphError: The file declares no graph `sample`.
+            FileError: What it declares draws no images.
             PortError: An input is unknown or not what its port says.
         """
         shape = self.card.image
@@ -165,9 +166,11 @@ class Model:
 
         Raises:
             GraphError: The file declares no graph `sample`.
+            FileError: What it declares draws no images.
             PortError: An input is unknown or not what its port says.
         """
         graph = self.graph("sample")
+        _require_images(graph)
         count, batch = _positive("count", count), _positive("batch", batch)
         arrays = graph.check({"seed": seed, "count": min(count, batch), "first": first, **inputs})
         if int(arrays["first"]) + count > _INT64_MAX:
@@ -198,6 +201,15 @@ class Model:
         if found != expected:
             raise FileError(f"{path}: expected {' '.join(expected)}, found {' '.join(found)}")
         return part
+
+
+def _require_images(sampler: Graph) -> None:
+    """Refuses a sampler whose card declares anything else than images of its own size."""
+    size, port = sampler.card.image, sampler.card.outputs[0]
+    shape = ("count", size.height, size.width, size.channels)
+    if (port.dtype, port.shape) != ("uint8", shape):
+        expected, found = (f"[{', '.join(map(str, axes))}]" for axes in (shape, port.shape))
+        raise FileError(f"{sampler.path}: expected images, uint8 {expected}, found {port.dtype} {found}")
 
 
 def _positive(name: str, value: int) -> int:

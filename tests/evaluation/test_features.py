@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gen_export.errors import ConfigError
-from gen_export.evaluation.features import BATCH, all_features, default_features, open_features
+from gen_export.evaluation.features import all_features, default_features, open_features
 from gen_export.spec.pixels import from_bytes
 from gen_runtime import FileError, load
 from tests.evaluation.networks import MEANS, write_network
@@ -51,14 +51,14 @@ def test_a_classifier_gives_its_features(exported, images):
 
 
 def test_batches_do_not_change_features(network):
-    images = np.random.default_rng(3).integers(0, 256, (2 * BATCH + 3, 2, 2, 1), np.uint8)
+    images = np.random.default_rng(3).integers(0, 256, (19, 2, 2, 1), np.uint8)
     told = []
     extract = open_features(network())
 
-    found = all_features(extract, images, lambda done, total: told.append((done, total)))
+    found = all_features(extract, np.split(images, [8, 16]), 19, lambda done, total: told.append((done, total)))
 
     np.testing.assert_array_equal(found, extract(images))
-    assert told == [(BATCH, len(images)), (2 * BATCH, len(images)), (len(images), len(images))]
+    assert told == [(8, 19), (16, 19), (19, 19)]
 
 
 def test_a_classifier_of_another_size_is_refused(exported, images):

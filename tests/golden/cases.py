@@ -279,10 +279,13 @@ def refused_files() -> Iterator[Case]:
     yield missing
     swapped = "expected double encode, found double double"
     yield Case("a part that is another graph", "broken/swapped_part", "encode", error="file", says=swapped)
+    floats = "expected images, uint8 [count, 1, 2, 1], found float32 [count, 1, 2, 1]"
+    draw = {"seed": whole(1), "count": whole(1)}
+    yield Case("images of floats", "broken/float_images", "sample", draw, batch=1, error="file", says=floats)
     graphs = "has no graph 'encod': it has sample, "
     yield Case("a graph that is not declared", "vae", "encod", error="graph", says=graphs)
     no = "has no graph 'sample': it has reconstruct, "
-    yield Case("no sampler", "autoencoder", "sample", {"seed": whole(1), "count": whole(1)}, 4, error="graph", says=no)
+    yield Case("no sampler", "autoencoder", "sample", draw, batch=4, error="graph", says=no)
 
 
 def all_cases() -> list[Case]:

@@ -16,6 +16,7 @@ import gen_export
 from gen_export.data.sprites import SpriteSet
 from gen_export.export import metadata
 from gen_export.export.flow import SLOPE
+from gen_export.export.sampler_graph import SEED_PORTS
 from gen_export.export.samplers import SAMPLE, SUMMARIES, build_samplers
 from gen_export.export.writer import export_family
 from gen_export.models import family_class
@@ -148,6 +149,17 @@ DOUBLE = """
 """
 
 
+FLOATS = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    sample (int64 seed, int64 count) => (float[count, 1, 2, 1] images)
+    <int64[1] one = {1}, int64[3] pixels = {1, 2, 1}, float[1, 1, 1, 1] grey = {0.5}> {
+        size = Reshape(count, one)
+        shape = Concat<axis = 0>(size, pixels)
+        images = Expand(grey, shape)
+    }
+"""
+
+
 def write_broken(folder: Path) -> None:
     """Files that every host refuses, by name what is wrong with them."""
     ports = [Port("x", "float32", ("batch", 2), "numbers")], [Port("y", "float32", ("batch", 2), "twice as much")]
@@ -174,6 +186,9 @@ def write_broken(folder: Path) -> None:
     }
     for name, contents in cards.items():
         _save(folder / f"{name}.onnx", ir.from_proto(onnx.parser.parse_model(DOUBLE)), contents)
+    floats = Port("images", "float32", ("count", 1, 2, 1), "pixels")
+    contents = metadata.document(SAMPLE, "Grey.", SEED_PORTS[:2], [floats], (), _common("double", (1, 1, 2)))
+    _save(folder / "float_images.onnx", ir.from_proto(onnx.parser.parse_model(FLOATS)), contents)
     data = (folder / "whole.onnx").read_bytes()
     (folder / "truncated.onnx").write_bytes(data[: len(data) // 2])
     (folder / "empty.onnx").write_bytes(b"")

@@ -113,6 +113,7 @@ def test_head_gives_the_headers_and_no_body(ask):
         "/models/..%2f..%2fsecret.json",
         "/models\\..\\secret.json",
         "//etc/passwd",
+        "http://[",
         "/%00",
         "/%ff",
         "/models",

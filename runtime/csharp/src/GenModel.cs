@@ -103,6 +103,7 @@ namespace GenRuntime
         /// <param name="progress">Told the images drawn so far, after each batch.</param>
         /// <param name="cancellationToken">Asked before each batch.</param>
         /// <exception cref="GenGraphException">The file declares no graph <c>sample</c>.</exception>
+        /// <exception cref="GenFileException">What it declares draws no images.</exception>
         /// <exception cref="GenPortException">An input is unknown or not what its port says.</exception>
         /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
         public Image[] Sample(
@@ -114,9 +115,11 @@ namespace GenRuntime
             CancellationToken cancellationToken = default(CancellationToken))
         {
             Graph sampler = Graph("sample");
+            RequireImages(sampler);
             RequirePositive("count", count);
             RequirePositive("batch", batch);
-            RequireRoom(count);
+            RequireRoom(count, sampler.Card.Image);
+            long largest = Math.Min(batch, int.MaxValue / sampler.Card.Image.Size);  // one run gives one array
             var given = inputs == null ? new Inputs() : new Inputs(inputs);
             RequireOnce(given, "count");
             RequireOnce(given, "seed");
@@ -126,7 +129,7 @@ namespace GenRuntime
             for (int done = 0; done < count;)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                given["count"] = Math.Min(batch, count - done);
+                given["count"] = Math.Min(largest, count - done);
                 if (done > 0)
                 {
                     given["first"] = first + done;
@@ -186,9 +189,27 @@ namespace GenRuntime
                     $"sample: first + count: expected at most 2^63 - 1, found {first} + {count}");
         }
 
-        private void RequireRoom(int count)
+        /// <summary>Refuses a sampler whose card declares anything else than images of its own size.</summary>
+        private static void RequireImages(Graph sampler)
         {
-            long most = largestResult / Card.Image.Height / Card.Image.Width / Card.Image.Channels;
+            ImageShape size = sampler.Card.Image;
+            Port images = sampler.Card.Outputs.FirstOrDefault();
+            string expected = $"[count, {size.Height}, {size.Width}, {size.Channels}]";
+            string found = images == null ? "nothing" : $"{images.Element.Name} [{string.Join(", ", images.Shape)}]";
+            if (found != $"uint8 {expected}")
+            {
+                throw new GenFileException($"{sampler.Path}: expected images, uint8 {expected}, found {found}");
+            }
+            if (size.Size > int.MaxValue)
+            {
+                throw new GenFileException(
+                    $"{sampler.Path}: expected images of at most {int.MaxValue} bytes, found {size.Size}");
+            }
+        }
+
+        private static void RequireRoom(int count, ImageShape size)
+        {
+            long most = largestResult / size.Size;
             if (count > most)
             {
                 throw new GenPortException($"sample: count: expected at most {most}, found {count}");

@@ -18,5 +18,8 @@ namespace GenRuntime
 
         /// <summary>1 for grey, 3 for RGB.</summary>
         public int Channels { get; }
+
+        /// <summary>Bytes of an image.</summary>
+        internal long Size => (long)Height * Width * Channels;
     }
 }

@@ -30,7 +30,7 @@ namespace GenRuntime
         {
             int count = (int)shapes[index][0], height = (int)shapes[index][1];
             int width = (int)shapes[index][2], channels = (int)shapes[index][3];
-            int size = height * width * channels;
+            int size = height * width * channels;  // an int, as Sample requires
             ReadOnlySpan<byte> pixels = values[index].GetTensorDataAsSpan<byte>();
             for (int i = 0; i < count; i++)
             {

@@ -108,7 +108,7 @@ export function codesView(app) {
   });
   onFile($("codes-image").querySelector("input"), (file) => app.try(() => fromImage(file)));
   number.addEventListener("change", () =>
-    app.try(() => (number.checkValidity() ? put(number.value || 0) : (number.value = codes[chosen]))),
+    app.try(() => (number.checkValidity() ? put(Number(number.value)) : (number.value = codes[chosen]))),
   );
   grid.addEventListener("keydown", (event) => {
     const columns = ability.port.shape[2];

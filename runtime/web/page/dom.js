@@ -18,8 +18,11 @@ export function onFile(input, chosen) {
   });
 }
 
+/** What ends the work that runs, by the name it runs under. */
+const running = new Map();
+
 /**
- * Runs work with a bar, and a Cancel button in the place of the one that began it.
+ * Runs work with a bar, and a Cancel button in the place of the one that began it. Work of the same name ends first.
  *
  * @param {string} name the prefix of the ids `-go`, `-cancel` and `-progress`
  * @param {number} total
@@ -28,6 +31,8 @@ export function onFile(input, chosen) {
 export async function withProgress(name, total, work) {
   const [go, cancel, bar] = ["go", "cancel", "progress"].map((part) => $(`${name}-${part}`));
   const controller = new AbortController();
+  running.get(name)?.abort();
+  running.set(name, controller);
   const hadFocus = document.activeElement === go;
   const stop = () => controller.abort();
   cancel.addEventListener("click", stop);
@@ -37,9 +42,12 @@ export async function withProgress(name, total, work) {
   try {
     await work(controller.signal, (done) => (bar.value = done));
   } finally {
-    const back = document.activeElement === cancel;
-    [go.hidden, cancel.hidden, bar.hidden] = [false, true, true];
-    if (back) go.focus();
     cancel.removeEventListener("click", stop);
+    if (running.get(name) === controller) {
+      running.delete(name);
+      const back = document.activeElement === cancel;
+      [go.hidden, cancel.hidden, bar.hidden] = [false, true, true];
+      if (back) go.focus();
+    }
   }
 }

@@ -59,10 +59,11 @@ export function drawView(app) {
     event.preventDefault();
     app.try(draw);
   });
-  $("draw-next").onclick = () => {
-    controls.set("seed", String(controls.values.seed + 1n));
-    form.requestSubmit();
-  };
+  $("draw-next").onclick = () =>
+    app.try(() => {
+      controls.set("seed", String(controls.values.seed + 1n));
+      form.requestSubmit();
+    });
   $("draw-save").onclick = () =>
     save(sheet(joined(pictures)), `${app.model.card.family}-seed-${controls.texts.seed}.png`);
   $("draw-link").onclick = () =>

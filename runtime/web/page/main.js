@@ -82,7 +82,7 @@ class App {
       if (this.model && !signal.aborted) $("model").value = this.model.name;
       throw error;
     } finally {
-      $("tabs").inert = $("main").inert = false;
+      if (!signal.aborted) $("tabs").inert = $("main").inert = false;
     }
   }
 
@@ -166,7 +166,8 @@ class App {
       throw new Error(
         `expected .onnx files or an image, found ${files.map(({ name }) => name).join(", ") || "nothing"}`,
       );
-    const place = [this.tab, "rebuild", "latents", "codes"].find((name) => this.can?.[name] && this.#views[name].take);
+    const takesImages = (name) => (name === "rebuild" ? this.can?.rebuild : this.can?.[name]?.encoder);
+    const place = [this.tab, "rebuild", "latents", "codes"].find(takesImages);
     if (!place) throw new Error("this model takes no images");
     this.go(place, { file: image });
   }
@@ -226,7 +227,9 @@ function aboutModel({ family, image, data }) {
 
 const app = new App();
 $("files").addEventListener("change", () => {
-  app.try(() => app.take([...$("files").files]));
+  const files = [...$("files").files];
+  $("files").value = ""; // the same files may be chosen again
+  app.try(() => app.take(files));
 });
 addEventListener("dragover", (event) => {
   event.preventDefault();

@@ -2,6 +2,8 @@
  * The files' own noise of a seed, so that a picture can be found again by its latent: Widynski, *Squares: A Fast
  * Counter-Based RNG* (2020), arXiv:2004.06278, keyed by splitmix64, and Box & Muller (1958).
  */
+import { roundedToEven } from "./gen-runtime/images.js";
+
 export const SCHEME = "squares32-splitmix64-boxmuller-1";
 
 const u64 = (x) => BigInt.asUintN(64, x);
@@ -59,7 +61,7 @@ export function hidden(seed, ratio, size) {
   const words = Array.from({ length: size }, (_, patch) => Number(squaresWord(BigInt(patch), key) >> 8n));
   const order = words.map((_, patch) => patch).sort((a, b) => words[a] - words[b]);
   const mask = new Uint8Array(size);
-  for (const patch of order.slice(0, Math.round(ratio * size))) mask[patch] = 1;
+  for (const patch of order.slice(0, roundedToEven(ratio * size))) mask[patch] = 1;
   return mask;
 }
 

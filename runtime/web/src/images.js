@@ -154,8 +154,11 @@ function eachValue({ count, height, width, channels }, visit) {
   }
 }
 
-/** @param {number} value */
-function roundedToEven(value) {
+/**
+ * The nearest whole number, an even one at a tie.
+ * @param {number} value
+ */
+export function roundedToEven(value) {
   const floor = Math.floor(value);
   const rest = value - floor;
   return floor + Number(rest > 0.5 || (rest === 0.5 && floor % 2 !== 0));

@@ -6,7 +6,7 @@ import { Images } from "./images.js";
 import { usedDevice } from "./session.js";
 import { importOnnxruntime, partFile, placeOf } from "./source.js";
 import { quoted } from "./text.js";
-import { breath, bytesOf, positive, requireIndices, windowOf } from "./windows.js";
+import { breath, positive, requireImages, requireIndices, windowOf } from "./windows.js";
 
 /** @typedef {import("./inputs.js").Tensors} Tensors */
 /** @typedef {import("./inputs.js").Value} Value */
@@ -175,6 +175,7 @@ export class Model {
    */
   async sample({ count = 1, seed = 0, first = 0, ...inputs } = {}, { batch = 64, progress, signal } = {}) {
     const graph = await this.graph("sample");
+    requireImages(graph);
     const { height, width, channels } = graph.card.image;
     const pixels = height * width * channels;
     const total = positive("count", count, Math.floor(LARGEST_RESULT / pixels));
@@ -187,18 +188,22 @@ export class Model {
       signal?.throwIfAborted();
       const now = Math.min(size, total - done);
       const outputs = await graph.execute(windowOf(checked, done, now));
-      data.set(bytesOf(graph, outputs, now * pixels), done * pixels);
+      data.set(/** @type {Uint8Array} */ (outputs[graph.card.outputs[0].name].data), done * pixels);
       progress?.(done + now, total);
     }
     return new Images({ count: total, height, width, channels, data });
   }
 
-  /** Frees what ONNX Runtime holds, once the calls that wait are done; the model cannot be called afterwards. */
+  /**
+   * Frees what ONNX Runtime holds, once the runs that wait for it are done; the model cannot be called afterwards. A
+   * call that would run a graph after that, for its next batch, fails.
+   */
   async dispose() {
     this.#isDisposed = true;
-    const opened = await Promise.allSettled(this.#opened.values());
+    const opened = [...this.#opened.values()];
     this.#opened.clear();
-    await Promise.all(opened.map((graph) => graph.status === "fulfilled" && graph.value.release()));
+    const graphs = await Promise.allSettled(opened);
+    await Promise.all(graphs.map((graph) => graph.status === "fulfilled" && graph.value.release()));
   }
 
   /**

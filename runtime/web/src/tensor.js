@@ -41,7 +41,7 @@ export class Tensor {
    * @throws {PortError} The values are of another type, or not as many as the shape has.
    */
   constructor(shape, data, dtype = ownType(data)) {
-    if (!(dtype in ARRAYS && data instanceof ARRAYS[dtype])) {
+    if (!(Object.hasOwn(ARRAYS, dtype) && data instanceof ARRAYS[dtype])) {
       throw new PortError(`a tensor of ${dtype}: expected values of that type, found another array`);
     }
     if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {

@@ -34,6 +34,6 @@ export function reason(error) {
 /** @param {object | null} value */
 function kindOf(value) {
   if (value === null) return "null";
-  const kind = value.constructor?.name ?? "Object";
+  const kind = Object.getPrototypeOf(value)?.constructor?.name ?? "Object"; // its own field may have any name
   return Array.isArray(value) || ArrayBuffer.isView(value) ? `${kind}(${Reflect.get(value, "length")})` : kind;
 }

@@ -23,11 +23,11 @@ export function placeOf(address) {
   const main = new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href);
   const besides = (/** @type {string} */ file) => {
     const url = new URL(main); // keeps what stands behind the path, as a signed address needs it
-    url.pathname = main.pathname.replace(/[^/]*$/, () => encodeURIComponent(file));
+    url.pathname = main.pathname.replace(/[^/]*$/, () => file);
     return url;
   };
   return {
-    name: decodeURIComponent(main.pathname.slice(main.pathname.lastIndexOf("/") + 1)),
+    name: main.pathname.slice(main.pathname.lastIndexOf("/") + 1), // percent-encoded, as it may be no UTF-8
     path: (file) => besides(file).href,
     read: (file) => fetched(besides(file)),
   };

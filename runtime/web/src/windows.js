@@ -61,17 +61,15 @@ export function windowOf(checked, done, count) {
 }
 
 /**
- * The pixels that one run drew.
- * @param {Graph} graph
- * @param {Tensors} outputs
- * @param {number} size How many bytes they are.
- * @returns {Uint8Array}
- * @throws {FileError} The first output is not that many bytes.
+ * Refuses a sampler whose card declares anything else than images of its own size.
+ * @param {Graph} sampler
  */
-export function bytesOf({ path, card }, outputs, size) {
-  const { dtype, data } = outputs[card.outputs[0].name];
-  if (dtype === "uint8" && data.length === size) return /** @type {Uint8Array} */ (data);
-  throw new FileError(`${path}: expected images of ${size} bytes from its sampler, found ${data.length} of ${dtype}`);
+export function requireImages({ path, card }) {
+  const { height, width, channels } = card.image;
+  const { dtype, shape } = card.outputs[0];
+  const expected = `uint8 [${["count", height, width, channels].join(", ")}]`;
+  const found = `${dtype} [${shape.join(", ")}]`;
+  if (found !== expected) throw new FileError(`${path}: expected images, ${expected}, found ${found}`);
 }
 
 /** @param {bigint} value */

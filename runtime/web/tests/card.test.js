@@ -44,6 +44,7 @@ for (const [what, document, says] of /** @type {[string, unknown, string][]} */ 
   ["no output", { ...WHOLE, outputs: [] }, "outputs must not be empty"],
   ["a port that is text", { ...WHOLE, inputs: ["x"] }, "a port must be an object, found 'x'"],
   ["a port with an unknown field", withPort({ colour: 1 }), "a port has a field 'colour'"],
+  ["a field that objects have", withPort({ constructor: { name: 5 } }), "a port has a field 'constructor'"],
   ["a port without a name", withPort({ name: undefined }), "a port's name must be an identifier, found undefined"],
   ["a port's name with a space", withPort({ name: "a b" }), "a port's name must be an identifier, found 'a b'"],
   ["a port's name that would be a prototype", withPort({ name: "__proto__" }), "a port's name must be an identifier"],

@@ -67,6 +67,8 @@ describe("a source", () => {
     const place = web.placeOf("models/vae.onnx");
     assert.deepEqual([place.name, place.path(place.name)], ["vae.onnx", "https://example.org/a/models/vae.onnx"]);
     assert.equal(place.path("vae.decode.onnx"), "https://example.org/a/models/vae.decode.onnx");
+    const odd = web.placeOf("models/%E9.onnx");
+    assert.equal(odd.path(odd.name), "https://example.org/a/models/%E9.onnx");
     Reflect.deleteProperty(globalThis, "location");
   });
 

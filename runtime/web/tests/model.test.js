@@ -102,7 +102,7 @@ describe("a model", () => {
   test("is of no use once it is disposed, and what waits is done before", async () => {
     const drawing = model.sample({ count: 2 });
     await model.graph("sample");
-    await model.dispose();
+    await Promise.all([model.dispose(), model.dispose()]);
     await model.dispose();
     assert.equal((await drawing).count, 2);
     await assert.rejects(model.sample(), { name: "GenRuntimeError", message: `${path("vae")}: the model is disposed` });
@@ -134,13 +134,6 @@ test("ONNX Runtime does one thing at a time, as it must where it waits for a GPU
   });
   const model = await load(path("vae.decode"), { ort });
   await Promise.all([1, 2, 3].map(() => model.decode(latents(1))));
-});
-
-test("a sampler that draws no images is refused", async () => {
-  const floats = new native.Tensor("float32", new Float32Array(64), [1, 8, 8, 1]);
-  const model = await load(path("vae"), { ort: runtimeThat(async () => ({ images: floats })) });
-  const message = `${path("vae")}: expected images of 64 bytes from its sampler, found 64 of float32`;
-  await assert.rejects(model.sample(), { name: "FileError", message });
 });
 
 for (const [name, ort] of RUNTIMES) {

@@ -80,7 +80,8 @@ class Model {
   /// Draws images. Image i depends on `seed` and `first + i` alone, so neither `batch` nor `count` changes it.
   ///
   /// `inputs` are the file's further inputs, as `{{"first", 100}, {"steps", 20}}`; `batch` images are drawn in a run of
-  /// the graph, which bounds the memory. Throws GraphError when the file has no sampler, and PortError.
+  /// the graph, which bounds the memory. Throws GraphError when the file has no sampler, FileError when
+  /// that draws no images, and PortError.
   Images sample(std::int64_t count = 1, std::int64_t seed = 0, Inputs inputs = {}, std::int64_t batch = 64,
                 const Progress& progress = {}) const;
 
@@ -133,6 +134,19 @@ inline void require_positive(const char* name, std::int64_t value) {
     throw PortError(std::string("sample: ") + name + ": expected at least 1, found " + std::to_string(value));
 }
 
+/// Refuses a sampler whose card declares anything else than images of its own size.
+inline void require_images(const Graph& sampler) {
+  const ImageShape& size = sampler.card().image;
+  const Port& images = sampler.card().outputs.front();
+  const std::string expected = "[count, " + std::to_string(size.height) + ", " + std::to_string(size.width) + ", " +
+                               std::to_string(size.channels) + "]";
+  const std::string found = shape_text(images, {});
+  if (images.dtype != DType::UInt8 || found != expected) {
+    throw FileError(sampler.path().string() + ": expected images, uint8 " + expected + ", found " +
+                    name_of(images.dtype) + " " + found);
+  }
+}
+
 /// The index of the first image that the inputs ask for, so that as many as `count` follow it.
 inline std::int64_t first_image(const Inputs& inputs, std::int64_t count) {
   const auto found = inputs.find("first");
@@ -154,9 +168,10 @@ inline std::int64_t first_image(const Inputs& inputs, std::int64_t count) {
 inline Images Model::sample(std::int64_t count, std::int64_t seed, Inputs inputs, std::int64_t batch,
                             const Progress& progress) const {
   const Graph& sampler = graph("sample");
+  detail::require_images(sampler);
   detail::require_positive("count", count);
   detail::require_positive("batch", batch);
-  const ImageShape& image = card().image;
+  const ImageShape& image = sampler.card().image;
   const std::int64_t most = detail::largest_result / image.height / image.width / image.channels;
   if (count > most)
     throw PortError("sample: count: expected at most " + std::to_string(most) + ", found " + std::to_string(count));
