@@ -53,11 +53,13 @@ def web(
 
 def _serve(site: "Site", port: int, opened: bool) -> None:
     """Serves until Ctrl-C."""
+    import signal
     import webbrowser
     from contextlib import suppress
 
     from gen_export.web.server import SiteServer
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background starts deaf to it
     with SiteServer(site, port) as server, suppress(KeyboardInterrupt):
         typer.echo(f"{server.address} (Ctrl-C ends it)")
         if opened:

@@ -45,13 +45,19 @@ def test_what_cannot_be_is_one_line(call, runtime, words, line):
     assert err.count("\n") == 1
 
 
-def test_it_serves_until_it_is_interrupted_and_ends_quietly(models, runtime, root):
-    command = [sys.executable, "cli.py", "web", models, "--port", "0", "--onnxruntime-web", runtime]
+@pytest.mark.parametrize(
+    "shell", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["at hand", "in the background"]
+)
+def test_it_serves_until_it_is_interrupted_and_ends_quietly(models, runtime, root, shell):
+    command = [*shell, sys.executable, "cli.py", "web", models, "--port", "0", "--onnxruntime-web", runtime]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        address = process.stdout.readline().split()[0]
-        with urllib.request.urlopen(f"{address}models.json", timeout=10) as response:
-            assert b"vae" in response.read()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        try:
+            address = process.stdout.readline().split()[0]
+            with urllib.request.urlopen(f"{address}models.json", timeout=10) as response:
+                assert b"vae" in response.read()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+        finally:
+            process.kill()
 
     assert (process.returncode, out, err) == (0, "", "")
