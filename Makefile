@@ -1,10 +1,10 @@
-# make demo | test | hosts | lint | bench | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
+# make demo | test | coverage | hosts | lint | bench | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
 PYTHON ?= python3
 BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test hosts hosts-cpp hosts-csharp hosts-web lint bench clean
+.PHONY: setup demo test coverage hosts hosts-cpp hosts-csharp hosts-web lint bench clean
 
 setup: .venv/ready
 
@@ -32,7 +32,11 @@ lint: .venv/ready
 	$(BIN)/pyright
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=10
+
+# Apart from `test`: tracing every line takes as long again.
+coverage: .venv/ready
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 hosts: hosts-cpp hosts-csharp hosts-web
 

@@ -28,6 +28,7 @@ PARTS = {
         "sample_from_noise", "encode", "decode", "reconstruct", "lookup", "quantize", "objective", "nll", "predict",
     ],
     "gan": ["sample_from_noise", "generate", "discriminate", "objective"],
+    "classifier": ["objective"],
     "diffusion": [
         "sample_from_noise", "step", "slope", "invert", "log_likelihood", "denoise", "noising", "objective",
     ],
