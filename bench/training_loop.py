@@ -51,7 +51,7 @@ def by_hand(record: Record, images: ImageSet) -> None:
     rng = torch.Generator()
     for step in range(settings.steps):
         indices = batch_indices(len(images), settings.batch_size, settings.seed, step)
-        pixels = torch.from_numpy(images.images(indices)).permute(0, 3, 1, 2).float()
+        pixels = torch.from_numpy(images.images(indices)).permute(0, 3, 1, 2).float().contiguous()
         loss = player.losses(Batch(from_bytes(pixels)), rng.manual_seed(step))["loss"]
         optimizer.zero_grad()
         loss.backward()

@@ -20,7 +20,7 @@ from gen_export.models.family import Batch, Family, Player
 from gen_export.spec.pixels import from_bytes
 from gen_export.training import checkpoint
 from gen_export.training.checkpoint import Record
-from gen_export.training.device import compiled, pick_precision
+from gen_export.training.device import compiled, memory_layout, pick_precision
 from gen_export.training.log import Log
 from gen_export.training.meter import Meter
 from gen_export.training.preview import rebuilt_picture, sample_picture
@@ -131,8 +131,9 @@ class Trainer:
         return Batch(self._to_device(pixels), labels)
 
     def _to_device(self, pixels: np.ndarray) -> Tensor:
-        """uint8 (B, H, W, C) as floats (B, C, H, W) in [-1, 1], in the channels-last layout they already have."""
-        return from_bytes(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float())
+        """uint8 (B, H, W, C) as floats (B, C, H, W) in [-1, 1]."""
+        planes = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+        return from_bytes(planes).contiguous(memory_format=memory_layout(self.device))
 
     def _step(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """One turn of every player; their losses and the largest norm of their gradients, still on the device."""

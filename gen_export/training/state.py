@@ -11,6 +11,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from gen_export.models.family import Family, Player
+from gen_export.training.device import memory_layout
 from gen_export.training.settings import TrainSettings
 
 
@@ -43,7 +44,7 @@ class TrainState:
     """
 
     def __init__(self, model: Family, settings: TrainSettings, device: torch.device) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.model = model.to(device).to(memory_format=memory_layout(device)).train()  # pyright: ignore[reportCallIssue]
         self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(settings.ema, lambda: self.step))
         self.players = self.model.players()
         self.optimizers = {
