@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gen_export.evaluation.evaluate import Score
 
 
+_FILES_A_TABLE = 2
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
     app.command("eval")(evaluate)
@@ -68,7 +71,9 @@ def evaluate(
         return
     from rich.console import Console
 
-    Console().print(_table(found))
+    side_by_side = len(found) <= _FILES_A_TABLE
+    for part in [found] if side_by_side else [{path: scores} for path, scores in found.items()]:
+        Console().print(_table(part))
 
 
 def _table(found: dict[str, list["Score"]]) -> "Table":

@@ -69,3 +69,14 @@ def test_an_image_has_its_likeliest_classes_first(call, exported, tmp_path):
     assert out.startswith("dark.png: class ")
     assert shares == sorted(shares, reverse=True)
     assert len(shares) == 3
+
+
+def test_three_files_have_a_table_each(call, words):
+    code, out, _ = call(*words("vae", "autoencoder", "mae"))
+
+    assert code == 0
+    assert [line.split()[1] for line in out.splitlines() if "score" in line] == [
+        "vae.onnx",
+        "autoencoder.onnx",
+        "mae.onnx",
+    ]
