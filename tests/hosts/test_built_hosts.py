@@ -9,7 +9,7 @@ import pytest
 from tests.golden.suite import FOLDER
 
 HOSTS = {
-    "cpp": ("ctest", "build/cpp/release/CTestTestfile.cmake"),
+    "cpp": ("ctest", "build/cpp/release/tests/test_golden"),
     "csharp": ("mono", "build/csharp/GenTests.exe"),
     "web": ("node", "runtime/web/node_modules/onnxruntime-node/package.json"),
 }
@@ -32,6 +32,9 @@ def test_the_host_gives_the_answers_and_refusals_of_the_suite(host, root, tmp_pa
         pytest.skip(f"needs {tool}, which is not here: make hosts-{host} says how to get it")
     if not (root / built).is_file():
         pytest.skip(f"needs {built}, which is not built: make hosts-{host}")
+    sources = [path for ending in ("*.hpp", "*.cs") for path in (root / "runtime" / host).rglob(ending)]
+    if any(path.stat().st_mtime > (root / built).stat().st_mtime for path in sources):
+        pytest.skip(f"needs {built} of these sources, which are newer: make hosts-{host}")
     environment = {**os.environ, "LD_LIBRARY_PATH": str(root / "build" / "csharp" / "native")}
     result = subprocess.run(
         command(host, tmp_path), cwd=root, capture_output=True, text=True, check=False, env=environment
