@@ -27,12 +27,12 @@ def classify(
     import numpy as np
 
     from gen_export.spec.categorical import log_softmax
-    from gen_export.spec.pixels import from_bytes
+    from gen_export.spec.pixels import planes
     from gen_runtime import load
 
     graph = load(file).graph("classify")
     pictures = read_pictures(images, graph.card.image)
-    outputs = graph.execute(graph.check({"image": from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)}))
+    outputs = graph.execute(graph.check({"image": planes(pictures)}))
     names = (graph.card.data or {}).get("label_names") or []
     for path, row in zip(images, np.exp(log_softmax(outputs["logits"])), strict=True):
         best = np.argsort(-row, kind="stable")[:_SHOWN]

@@ -117,12 +117,10 @@ def _inputs(graph: "Graph", pictures: "np.ndarray", hiding: Hiding) -> dict[str,
         ConfigError: There are options for a mask, which the graph does not take.
         FileError: Its mask is no grid of patches.
     """
-    import numpy as np
-
-    from gen_export.spec.pixels import from_bytes
+    from gen_export.spec.pixels import planes
     from gen_runtime import FileError
 
-    inputs = {"image": from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)}
+    inputs = {"image": planes(pictures)}
     shape = next((port.shape for port in graph.card.inputs if port.name == MASK), None)
     if shape is None:
         if hiding.given:

@@ -127,13 +127,13 @@ def encode(
     """
     import numpy as np
 
-    from gen_export.spec.pixels import from_bytes
+    from gen_export.spec.pixels import planes
     from gen_runtime import load
     from gen_runtime.files import atomic
 
     graph = load(file).graph("encode")
     pictures = read_pictures(images, graph.card.image)
-    pixels = from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)
+    pixels = planes(pictures)
     codes = in_batches(graph, {graph.card.inputs[0].name: pixels})
     with atomic(out) as archive:
         np.savez(archive, allow_pickle=False, **codes)

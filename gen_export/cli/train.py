@@ -147,7 +147,7 @@ def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None
         _refuse_with_resume(given)
         run.resume(cls.name, folder, device, values["data"] if "data" in given else None)
     else:
-        config = {field.name: values.get(field.name, True) for field in fields(cls.Config)}
+        config = {field.name: True if field.name == FROM_DATA else values[field.name] for field in fields(cls.Config)}
         settings = TrainSettings(**{field.name: values[field.name] for field in fields(TrainSettings)})
         source = run.Source(values["data"], values["image_size"], values["strict"])
         run.start(cls.name, config, settings, source, folder, device)

@@ -12,7 +12,7 @@ from gen_export.evaluation.distances import Estimate
 from gen_export.evaluation.features import all_features
 from gen_export.evaluation.reference import BATCH, Reference
 from gen_export.spec.masks import seeded_hidden
-from gen_export.spec.pixels import from_bytes, to_bytes
+from gen_export.spec.pixels import planes, to_bytes
 from gen_runtime import Graph, Model
 from gen_runtime.inputs import Array
 
@@ -118,7 +118,7 @@ def _pairs(graph: Graph, reference: Reference) -> Iterator[tuple[Array, Array]]:
     grid = [port.shape[1:] for port in graph.card.inputs if port.name == "mask"]
     first = 0
     for images in reference.batches(reference.test, reference.count):
-        inputs = {"image": from_bytes(images.transpose(0, 3, 1, 2)).astype(np.float32)}
+        inputs = {"image": planes(images)}
         for rows, columns in grid:
             numbers = np.arange(first, first + len(images))
             inputs["mask"] = seeded_hidden(reference.seed, numbers, int(rows), int(columns), HIDDEN_SHARE)
@@ -152,6 +152,6 @@ def classified(model: Model, reference: Reference) -> Iterator[Score]:
     graph, right = model.graph("classify"), []
     for at in range(0, len(reference.test), BATCH):
         indices = np.arange(at, min(at + BATCH, len(reference.test)))
-        image = from_bytes(reference.test.images(indices).transpose(0, 3, 1, 2)).astype(np.float32)
+        image = planes(reference.test.images(indices))
         right.append(graph.execute({"image": image})["logits"].argmax(1) == reference.test.labels[indices])
     yield Score.of("accuracy", likelihood.mean_estimate(np.concatenate(right).astype(np.float64)))

@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from gen_export.errors import ConfigError
-from gen_export.spec.pixels import from_bytes
-from gen_runtime import Card, FileError, GenRuntimeError, Graph, load
+from gen_export.spec.pixels import planes
+from gen_export.verify.onnx_file import OnnxFile
+from gen_runtime import FileError, GenRuntimeError, Graph, load
 from gen_runtime.card import KEY
 from gen_runtime.inputs import Array
+from gen_runtime.model import Progress
 from gen_runtime.session import Session, first_line, open_session
 
 OURS = "classifier"
 
-Progress = Callable[[int, int], None] | None
 Extract = Callable[[Array], Array]
 """From uint8 (n, H, W, C) to float32 (n, d)."""
 
@@ -49,13 +50,16 @@ def open_features(path: Path) -> Extract:
     Raises:
         FileError: The file is broken, or takes or gives something else.
     """
-    session, _ = open_session(path, "auto", None)
-    if KEY in session.get_modelmeta().custom_metadata_map:
-        return _of_classifier(load(path).graph("classify")) if _family(path, session) == OURS else _refuse(path)
-    return _of_network(path, session)
+    if KEY not in OnnxFile.read(path).metadata:
+        return _of_network(path, open_session(path, "auto", None)[0])
+    model = load(path)
+    if model.card.family != OURS:
+        expected = "a classifier or another network that gives features"
+        raise FileError(f"{path}: expected {expected}, found a generative model")
+    return _of_classifier(model.graph("classify"))
 
 
-def all_features(extract: Extract, batches: Iterable[Array], total: int, progress: Progress = None) -> Array:
+def all_features(extract: Extract, batches: Iterable[Array], total: int, progress: Progress | None = None) -> Array:
     """The features of images that come in batches, uint8 (k, H, W, C) each, `total` in all: float32 (n, d)."""
     found: list[Array] = []
     for images in batches:
@@ -63,14 +67,6 @@ def all_features(extract: Extract, batches: Iterable[Array], total: int, progres
         if progress is not None:
             progress(sum(map(len, found)), total)
     return np.concatenate(found)
-
-
-def _family(path: Path, session: Session) -> str:
-    return Card.of_metadata(session.get_modelmeta().custom_metadata_map, str(path)).family
-
-
-def _refuse(path: Path) -> Extract:
-    raise FileError(f"{path}: expected a classifier or another network that gives features, found a generative model")
 
 
 def _of_classifier(graph: Graph) -> Extract:
@@ -81,7 +77,7 @@ def _of_classifier(graph: Graph) -> Extract:
         if images.shape[1:] != (height, width, channels):
             expected, found = [height, width, channels], list(images.shape[1:])
             raise FileError(f"{graph.path}: expected images of {expected}, found {found}")
-        return graph.execute({"image": from_bytes(images.transpose(0, 3, 1, 2)).astype(np.float32)})["features"]
+        return graph.execute({"image": planes(images)})["features"]
 
     return extract
 

@@ -9,7 +9,7 @@ from gen_export.evaluation.distances import Estimate
 from gen_export.spec import diffusion_bound
 from gen_export.spec.diffusion import forward_noising, image_x0
 from gen_export.spec.flow import bits_per_dim
-from gen_export.spec.pixels import from_bytes
+from gen_export.spec.pixels import from_bytes, planes
 from gen_export.spec.schedules import SCHEDULES, named_alpha_bars
 from gen_export.spec.vqvae import perplexity
 from gen_export.verify.files import MOST_STATES
@@ -72,7 +72,7 @@ def code_use(model: Model, images: Array) -> tuple[float, Estimate]:
     encode, nll = model.graph("encode"), model.graph("nll")
     indices, nats = [], []
     for at in range(0, len(images), _BATCH):
-        image = from_bytes(images[at : at + _BATCH].transpose(0, 3, 1, 2)).astype(np.float32)
+        image = planes(images[at : at + _BATCH])
         indices.append(encode.execute({"image": image})["indices"])
         nats.append(nll.execute({"indices": indices[-1]})["nats"])
     codes = np.concatenate(indices)
@@ -81,10 +81,18 @@ def code_use(model: Model, images: Array) -> tuple[float, Estimate]:
 
 
 class Denoised:
-    """A file's clean images: those that `sample` would clip and go on with."""
+    """A file's clean images, those that `sample` would clip and go on with, and where they are tried.
+
+    Attributes:
+        abars: alpha_bar of the states 0..T.
+        rng: Of the noise and the states.
+        chances: p_t of the states 2..T, in proportion to what they lower the logarithm of SNR by.
+    """
 
     def __init__(self, model: Model, rng: np.random.Generator) -> None:
         self.abars, self.rng = _alpha_bars(model), rng
+        lowered = -np.diff(np.log(diffusion_bound.signal_to_noise(self.abars[1:])))
+        self.chances = lowered / lowered.sum()
         self._graph = model.graph("denoise")
 
     def __call__(self, x_0: Array, t: Array) -> Array:
@@ -117,18 +125,18 @@ def diffusion_bits(model: Model, train: Array, images: Array, rng: np.random.Gen
 def _bound_of(denoised: Denoised, images: Array, variance: float) -> Array:
     """The estimate of each image of a batch, (n,).
 
-    Each image is tried at `STATES` of the states 2..T, drawn with the chances p_t in proportion to what they lower the
-    logarithm of SNR by, one in each of as many equal parts; the mean of term / p_t has the expectation of their sum.
+    Each image is tried at `STATES` of the states 2..T, drawn with the chances p_t, one in each of as many equal parts;
+    the mean of term / p_t has the expectation of their sum.
     """
     levels, abars = images.transpose(0, 3, 1, 2), denoised.abars
     x_0 = from_bytes(levels.astype(np.float64))
-    chances = -np.diff(np.log(diffusion_bound.signal_to_noise(abars[1:])))
-    chances /= chances.sum()
+    chances = denoised.chances
+    borders = np.cumsum(chances)[:-1]
     total = diffusion_bound.prior_term(x_0, abars[-1])
     total = total + diffusion_bound.level_term(levels, denoised(x_0, np.ones(len(x_0), np.int64)), variance)
     for part in range(STATES):
         place = (part + denoised.rng.random(len(x_0))) / STATES
-        drawn = np.searchsorted(np.cumsum(chances)[:-1], place, side="right")
+        drawn = np.searchsorted(borders, place, side="right")
         abar_t, abar_s = (abars[state].reshape(-1, 1, 1, 1) for state in (drawn + 2, drawn + 1))
         term = diffusion_bound.transition_term(x_0, denoised(x_0, drawn + 2), abar_t, abar_s)
         total = total + term / (STATES * chances[drawn])

@@ -11,15 +11,16 @@ import numpy as np
 from gen_export.data.image_set import ImageSet
 from gen_export.evaluation import distances
 from gen_export.evaluation.distances import Estimate
-from gen_export.evaluation.features import Extract, Progress, all_features, default_features, open_features
+from gen_export.evaluation.features import Extract, all_features, default_features, open_features
 from gen_runtime.inputs import Array
+from gen_runtime.model import Progress
 
 BATCH = 256
 """Images read or drawn at a time."""
 TRAINING_IMAGES = 60_000
 """More of them would change a distance less than the images it is of."""
 
-Bar = Callable[[str], Progress]
+Bar = Callable[[str], Progress | None]
 """Gives the function to tell how far the work of this name has come."""
 
 

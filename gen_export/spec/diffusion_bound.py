@@ -15,6 +15,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from gen_export.spec.categorical import log_softmax
 from gen_export.spec.pixels import from_bytes
 
 Array = Any
@@ -50,11 +51,9 @@ def level_term(levels: Array, x0_hat: Array, variance: Array) -> Array:
     """
     xp = array_namespace(x0_hat)
     every = from_bytes(xp.arange(LEVELS, dtype=x0_hat.dtype))
-    log_odds = -((x0_hat[..., None] - every) ** 2) / (2.0 * variance)
-    largest = xp.max(log_odds, axis=-1, keepdims=True)
-    log_total = xp.log(xp.sum(xp.exp(log_odds - largest), axis=-1)) + largest[..., 0]
-    own = -((x0_hat - from_bytes(xp.astype(levels, x0_hat.dtype))) ** 2) / (2.0 * variance)
-    return _total(log_total - own)
+    log_shares = log_softmax(-((x0_hat[..., None] - every) ** 2) / (2.0 * variance))
+    own = xp.take_along_axis(log_shares, xp.astype(levels, xp.int64)[..., None], axis=-1)
+    return -_total(own[..., 0])
 
 
 def _total(terms: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 Array = Any
@@ -10,6 +11,11 @@ Array = Any
 def from_bytes(pixels: Array) -> Array:
     """uint8 0..255 as floats in [-1, 1]: v / 127.5 - 1."""
     return pixels / 127.5 - 1.0
+
+
+def planes(pictures: np.ndarray) -> np.ndarray:
+    """Pictures uint8 (n, H, W, C) as the networks take them: float32 (n, C, H, W) in [-1, 1]."""
+    return from_bytes(pictures.transpose(0, 3, 1, 2)).astype(np.float32)
 
 
 def to_bytes(x: Array) -> Array:

@@ -193,6 +193,7 @@ NUMPY_ONLY: set[Callable[..., Any]] = {  # of whole numbers or seeds, evaluated 
     masks.vector_hidden_mask,
     masks.patch_hidden_mask,
     masks.seeded_hidden,
+    pixels.planes,
     noise.seed_bits,
     noise.sample_normals,
     noise.counter_normals,

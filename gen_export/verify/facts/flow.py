@@ -15,7 +15,7 @@ from gen_export.spec.diffusion import image_ddim_step
 from gen_export.spec.flow import Probing, angles, bits_per_dim, log_likelihood
 from gen_export.spec.inversion import invert
 from gen_export.spec.noise import sample_keys, seed_bits, signs
-from gen_export.spec.pixels import from_bytes
+from gen_export.spec.pixels import planes
 from gen_export.spec.schedules import SPACINGS
 from gen_export.verify.fact import Finding, fact, worst
 from gen_export.verify.files import Files, random
@@ -125,7 +125,7 @@ def inversion_returns_the_image(files: Files) -> Finding:
     abars, state = alpha_bars(files).astype(np.float32), _state(files)
     steps = min(STEPS, len(abars) - 1)
     drawn = files.run("sample", {"seed": np.array(42), "count": np.array(2), "steps": np.array(steps)})["images"]
-    image = from_bytes(drawn.transpose(0, 3, 1, 2)).astype(np.float32)
+    image = planes(drawn)
     noise, x = (_inverted(files, image, steps, more * ITERATIONS, 0) for more in (1, 2))
     if not np.abs(noise - x).max() <= 1e-2:
         raise NothingToCheckError(f"after {ITERATIONS} iterations the noise is not yet found")

@@ -6,7 +6,6 @@ import { quoted } from "./text.js";
 
 /** @typedef {import("./graph.js").Graph} Graph */
 /** @typedef {import("./inputs.js").Checked} Checked */
-/** @typedef {import("./inputs.js").Tensors} Tensors */
 /** @typedef {import("./inputs.js").Value} Value */
 
 const GREATEST_INDEX = 2n ** 63n - 1n;
