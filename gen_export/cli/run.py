@@ -179,8 +179,8 @@ def sampler_inputs(model: "Model", options: dict[str, float | str | None], setti
     return given
 
 
-def _setting(text: str) -> tuple[str, float]:
-    """A pair from `name=value`, a whole number where it can be one."""
+def _setting(text: str) -> tuple[str, float | str]:
+    """A pair from `name=value`: a whole number where it can be one, a number, or the name of a choice."""
     name, _, value = text.partition("=")
     if name in _OWN_OPTIONS:
         raise typer.BadParameter(f"{name} has an option of its own: --{name}", param_hint="--set")
@@ -189,7 +189,9 @@ def _setting(text: str) -> tuple[str, float]:
             return name, number(value)
         except ValueError:
             continue
-    raise typer.BadParameter(f"expected NAME=NUMBER, found {text!r}", param_hint="--set")
+    if not value:
+        raise typer.BadParameter(f"expected NAME=VALUE, found {text!r}", param_hint="--set")
+    return name, value
 
 
 def read_pictures(paths: list[Path], size: "ImageShape") -> "np.ndarray":

@@ -135,13 +135,18 @@ def test_sample_refuses_steps_where_the_file_has_none(invoke, tmp_path):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [("steps", "expected NAME=NUMBER, found 'steps'"), ("steps=x", "NAME=NUMBER"), ("seed=1", "--seed")],
+    [("steps", "expected NAME=VALUE, found 'steps'"), ("steps=", "NAME=VALUE"), ("seed=1", "--seed")],
 )
 def test_a_malformed_setting_is_a_usage_error(app, tiny, setting, message):
     result = CliRunner().invoke(app, ["sample", str(tiny), "--set", setting], env={"COLUMNS": "200"})
 
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_the_name_of_a_choice_is_a_setting_and_a_word_is_no_number(invoke, tiny):
+    with pytest.raises(PortError, match="steps: expected int64, found 'x'"):
+        invoke("sample", tiny, "--set", "steps=x")
 
 
 def test_cuda_is_never_silently_the_cpu(invoke, tiny, monkeypatch):
