@@ -144,7 +144,7 @@ def test_a_malformed_setting_is_a_usage_error(app, tiny, setting, message):
     assert message in result.output
 
 
-def test_the_name_of_a_choice_is_a_setting_and_a_word_is_no_number(invoke, tiny):
+def test_a_word_is_a_setting_and_no_number_of_steps(invoke, tiny):
     with pytest.raises(PortError, match="steps: expected int64, found 'x'"):
         invoke("sample", tiny, "--set", "steps=x")
 
