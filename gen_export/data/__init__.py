@@ -14,6 +14,7 @@ from gen_export.data.download import CIFAR10, FASHION_MNIST, MNIST, fetch
 from gen_export.data.folder import open_folder
 from gen_export.data.idx import is_idx_folder, open_idx
 from gen_export.data.image_set import ArraySet, ImageSet, Part, Subset, official, split_indices
+from gen_export.data.shards import is_shards, open_shards
 from gen_export.data.sprites import SpriteFactors, SpriteSet, render_sprites, sprite_factors
 from gen_export.errors import DataError
 
@@ -56,11 +57,12 @@ def open_data(
 
     Args:
         source: One of `NAMES`, or the path of a folder of idx files, CIFAR-10's binary archive or its folder,
-            an `.npy` or `.npz` file, or a folder of images. A `Path` is never a name.
+            an `.npy` or `.npz` file, shards such as `photos-{000..099}.tar`, or a folder of images. A `Path` is
+            never a name.
         part: The train or the test images; all of them where the source has no parts of its own.
-        size: For folders of images: side in pixels to resize and crop to; images of one size need none.
-        strict: For folders of images: a bad image is an error.
-        on_bad: For folders of images: told one line of each bad image.
+        size: For folders and shards: side in pixels to resize and crop to; images of one size need none.
+        strict: For folders and shards: a bad image is an error.
+        on_bad: For folders and shards: told one line of each bad image.
 
     Raises:
         DataError: The source is missing, broken, empty or of no known format, or `size` does not apply to it.
@@ -72,11 +74,13 @@ def open_data(
         images = _open_named(str(source), part)
     elif path.is_dir() and not is_idx_folder(path) and not is_cifar_folder(path):
         return open_folder(path, part, size=size, strict=strict, on_bad=on_bad)
+    elif is_shards(path):
+        return open_shards(path, part, size=size, strict=strict, on_bad=on_bad)
     else:
         images = _open_path(path, part)
     if size is not None and images.image_shape[:2] != (size, size):
         height, width, _ = images.image_shape
-        raise DataError(f"{source}: expected a size for a folder of images only; these are {width}x{height}")
+        raise DataError(f"{source}: expected a size for images in a folder or shards only; these are {width}x{height}")
     return images
 
 
@@ -99,6 +103,6 @@ def _open_path(path: Path, part: Part) -> ImageSet:
         return open_cifar(path, part)
     openers = {".npy": open_npy, ".npz": open_npz}
     if path.suffix not in openers:
-        expected = "a folder, .npy, .npz or CIFAR-10's .tar.gz"
+        expected = "a folder, .npy, .npz, .tar or CIFAR-10's .tar.gz"
         raise DataError(f"{path}: expected {expected}, found {path.suffix or 'no suffix'}")
     return openers[path.suffix](path, part)

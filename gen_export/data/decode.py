@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -14,6 +15,7 @@ from gen_export.data.files import reason
 
 # What Pillow decodes by itself; for some other formats it would start outside programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+GREY_MODES = ("1", "L")
 
 
 class BadImageError(Exception):
@@ -39,20 +41,33 @@ def checked_file(path: Path, root: Path) -> ImageFile:
         raise BadImageError("expected a file in the folder, found a link that leads outside")
     if not path.is_file():
         raise BadImageError("expected an image, found what is not a regular file")
+    return ImageFile(path, *header(path))
+
+
+def header(file: Path | IO[bytes]) -> tuple[str, tuple[int, int]]:
+    """Pillow's mode of an image, and its width and height; not for several threads at once.
+
+    Raises:
+        BadImageError: It is no image, too large to decode, or not of 8 bits a channel.
+    """
     with warnings.catch_warnings(), _pillow_errors():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            file = ImageFile(path, image.mode, image.size)
-    if file.mode.startswith(("I", "F")):
-        raise BadImageError(f"expected 8 bits a channel, found Pillow's mode {file.mode}")
-    return file
+        with Image.open(file, formats=FORMATS) as image:
+            mode, size = image.mode, image.size
+    _require_bytes(mode)
+    return mode, size
 
 
-def decode_image(path: Path, image_shape: tuple[int, int, int], *, resize: bool) -> np.ndarray:
+def _require_bytes(mode: str) -> None:
+    if mode.startswith(("I", "F")):
+        raise BadImageError(f"expected 8 bits a channel, found Pillow's mode {mode}")
+
+
+def decode_image(file: Path | IO[bytes], image_shape: tuple[int, int, int], *, resize: bool) -> np.ndarray:
     """The picture in a file, uint8 [H, W, C], upright and on white where it is transparent.
 
     Args:
-        path: The file.
+        file: The file.
         image_shape: Its (H, W, C).
         resize: Resize the shorter side and crop the centre.
 
@@ -61,7 +76,8 @@ def decode_image(path: Path, image_shape: tuple[int, int, int], *, resize: bool)
     """
     height, width, channels = image_shape
     mode = "L" if channels == 1 else "RGB"
-    with _pillow_errors(), Image.open(path, formats=FORMATS) as image:
+    with _pillow_errors(), Image.open(file, formats=FORMATS) as image:
+        _require_bytes(image.mode)
         if resize:
             # A JPEG decodes much faster at a fraction of its size; twice the target keeps the quality.
             image.draft(mode, (2 * width, 2 * height))
@@ -85,6 +101,8 @@ def _pillow_errors() -> Iterator[None]:
     """Turns what Pillow raises into a bad image."""
     try:
         yield
+    except BadImageError:
+        raise
     # Its decoders raise whatever they meet in a broken file: there is no common class.
     except Exception as error:
         raise BadImageError(f"expected an image, found {_cause(error)}") from error

@@ -1,24 +1,20 @@
 """Folders of image files, streamed: an image is decoded when it is asked for.
 
-A file whose header is no image's is reported and left out at opening. One that turns out broken when it is
-decoded is reported, and the next good image of its class stands in for it, so that the set keeps its length.
+A file whose header is no image's is reported and left out at opening.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gen_export.data.decode import FORMATS, BadImageError, ImageFile, checked_file, decode_image
+from gen_export.data.decode import FORMATS, GREY_MODES, BadImageError, ImageFile, checked_file, decode_image
+from gen_export.data.decoded_set import DecodedSet, Report, refuse
 from gen_export.data.files import reading
-from gen_export.data.image_set import ImageSet, Part, part_indices
+from gen_export.data.image_set import Part, part_indices
 from gen_export.errors import DataError
-
-GREY_MODES = ("1", "L")
-WORKERS = min(8, os.cpu_count() or 1)
 
 
 def open_folder(
@@ -27,7 +23,7 @@ def open_folder(
     *,
     size: int | None = None,
     strict: bool = False,
-    on_bad: Callable[[str], None],
+    on_bad: Report,
 ) -> "FolderSet":
     """A part of the images in a folder and below, in the order of their names.
 
@@ -44,7 +40,7 @@ def open_folder(
     Raises:
         DataError: There is no image, they differ in size and no `size` is given, or one is bad and `strict`.
     """
-    report = _refuse if strict else on_bad
+    report = refuse if strict else on_bad
     files = _good_files(root, report)
     if not files:
         raise DataError(f"{root}: expected images ({', '.join(FORMATS)}), found none")
@@ -62,8 +58,8 @@ def open_folder(
 
 
 @dataclass(eq=False)
-class FolderSet(ImageSet):
-    """Image files that are decoded on demand by a few threads: what `open_folder` returns."""
+class FolderSet(DecodedSet):
+    """Image files that are decoded on demand: what `open_folder` returns."""
 
     name: str
     image_shape: tuple[int, int, int]
@@ -71,65 +67,18 @@ class FolderSet(ImageSet):
     labels: np.ndarray | None
     label_names: tuple[str, ...]
     resize: bool
-    report: Callable[[str], None]
-    _broken: set[int] = field(default_factory=set, init=False)
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def readable(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images at `indices` that can be decoded, uint8 [m, H, W, C], and which they are, bool [k]."""
-        decoded = self._decode_all(self._checked(indices))
-        return self._stack([x for x in decoded if x is not None]), np.array([x is not None for x in decoded], bool)
+    def _decode(self, index: int) -> np.ndarray:
+        return decode_image(self.paths[index], self.image_shape, resize=self.resize)
 
-    def _read(self, indices: np.ndarray) -> np.ndarray:
-        decoded = zip(indices, self._decode_all(indices), strict=True)
-        return self._stack([self._stand_in(int(i)) if x is None else x for i, x in decoded])
-
-    def _stack(self, images: list[np.ndarray]) -> np.ndarray:
-        return np.array(images, np.uint8).reshape(-1, *self.image_shape)
-
-    def _decode_all(self, indices: np.ndarray) -> list[np.ndarray | None]:
-        """Each image, or None where it is broken; reported here, in order and by the calling thread."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            decoded = zip(indices, pool.map(self._decode, indices), strict=True)
-            return [self._good(int(i), x) for i, x in decoded]
-
-    def _decode(self, index: int) -> np.ndarray | BadImageError | None:
-        if index in self._broken:
-            return None
-        try:
-            return decode_image(self.paths[index], self.image_shape, resize=self.resize)
-        except BadImageError as error:
-            return error
-
-    def _good(self, index: int, decoded: np.ndarray | BadImageError | None) -> np.ndarray | None:
-        """The image itself; None for a broken one, reported when it is met first."""
-        if not isinstance(decoded, BadImageError):
-            return decoded
-        if index not in self._broken:
-            self._broken.add(index)
-            self.report(f"{self.paths[index]}: {decoded}")
-        return None
-
-    def _stand_in(self, index: int) -> np.ndarray:
-        """The next good image after a broken one: of its class if there is one, else of any."""
-        following = (index + np.arange(1, len(self))) % len(self)
-        if self.labels is not None:
-            other_class = self.labels[following] != self.labels[index]
-            following = following[np.argsort(other_class, kind="stable")]
-        for candidate in following:
-            image = self._good(int(candidate), self._decode(int(candidate)))
-            if image is not None:
-                return image
-        raise DataError(f"{self.name}: expected an image that can be decoded, found none in {len(self)} files")
+    def _where(self, index: int) -> str:
+        return str(self.paths[index])
 
 
-def _refuse(line: str) -> None:
-    raise DataError(line)
-
-
-def _good_files(root: Path, report: Callable[[str], None]) -> list[ImageFile]:
+def _good_files(root: Path, report: Report) -> list[ImageFile]:
     """The files below a folder with the header of an image."""
     files = []
     with reading(root):

@@ -170,17 +170,6 @@ def image_shape(shape: tuple[int, ...], dtype: np.dtype, where: object) -> tuple
     return shape[1], shape[2], channels
 
 
-def count_classes(images: ImageSet) -> int:
-    """The number of classes that images are labelled with.
-
-    Raises:
-        DataError: The set has no labels.
-    """
-    if images.labels is None:
-        raise DataError(f"{images.name}: expected images with labels, found none")
-    return len(images.label_names) or int(images.labels.max()) + 1
-
-
 def checked_labels(labels: np.ndarray, n: int, label_names: tuple[str, ...], where: object) -> np.ndarray:
     """The labels as int64 [n].
 

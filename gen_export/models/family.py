@@ -31,6 +31,8 @@ class Batch(NamedTuple):
 
 
 Losses = Callable[[Batch, Generator], dict[str, Tensor]]
+Total = Callable[[Tensor], Tensor]
+"""Adds a tensor up over the processes that share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Player:
         begin: Share of the run's steps after which it starts to play.
         end: Share of the run's steps after which it rests.
         betas: Decay rates of Adam's two moments.
+        settle: Called once a step, after the losses of every part of the batch: learns what gradients do not teach,
+            and gives the losses that are no mean over the parts' own.
     """
 
     name: str
@@ -103,6 +107,7 @@ class Player:
     begin: float = 0.0
     end: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
+    settle: Callable[[Total], dict[str, Tensor]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that it moves."""
@@ -159,7 +164,7 @@ class Family(nn.Module, ABC):
 
 
 def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
-    """The configuration with these values; the rest are defaults.
+    """The configuration with these values, JSON's lists as tuples; the rest are defaults.
 
     Raises:
         ConfigError: A value has no field, or the configuration refuses it.
@@ -168,7 +173,7 @@ def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
     for name in values:
         if name not in known:
             raise ConfigError(f"option {name!r}: expected one of {', '.join(known)}")
-    return config_class(**values)
+    return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def require(condition: bool, name: str, expected: str, found: Any) -> None:

@@ -27,6 +27,7 @@ from torch import Generator, Tensor
 
 from gen_export.models.adversaries import discriminator, generator
 from gen_export.models.codec import SIZES
+from gen_export.models.draws import draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import OneShot
 from gen_export.spec import gan
@@ -110,7 +111,7 @@ class GAN(Family):
 
     def _latents(self, batch: Batch, rng: Generator) -> Tensor:
         """Standard normal latents (B, n), one an image."""
-        return torch.randn((len(batch.images), self.config.latent), generator=rng, device=batch.images.device)
+        return draw_rows(torch.randn, (len(batch.images), self.config.latent), rng)
 
     def graphs(self) -> list[Graph]:
         """generate, discriminate and objective."""

@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from gen_export.models.draws import draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.transformer import Block
 from gen_export.spec.diffusion import clip_to_unit
@@ -145,7 +146,7 @@ class MaskedAutoencoder(Family):
 
     def random_mask(self, count: int, rng: Generator) -> Tensor:
         """Masks (count, H / p, W / p) that hide the share `mask_ratio` of the patches."""
-        uniforms = torch.rand((count, math.prod(self.patches)), generator=rng, device=rng.device)
+        uniforms = draw_rows(torch.rand, (count, math.prod(self.patches)), rng)
         return random_hidden(uniforms, self.config.mask_ratio).reshape(-1, *self.patches)
 
     def players(self) -> tuple[Player, ...]:

@@ -4,6 +4,7 @@ The file is written beside its place and renamed, so that a run that is killed l
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -68,6 +69,8 @@ def save(folder: Path, record: Record, tensors: dict[str, Tensor]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, draft, metadata={KEY: json.dumps({"version": VERSION, **asdict(record)})})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut may leave the new name on contents that never reached the disk
         draft.replace(path)
     except (SafetensorError, OSError) as error:
         draft.unlink(missing_ok=True)
@@ -76,8 +79,15 @@ def save(folder: Path, record: Record, tensors: dict[str, Tensor]) -> Path:
 
 
 def locate(path: Path) -> Path:
-    """The checkpoint file that a path means: the file itself, or the one in a run's folder."""
-    return path / FILE if path.is_dir() else path
+    """The checkpoint file that a path means: the file itself, or the one in a run's folder.
+
+    Raises:
+        CheckpointError: It is not there.
+    """
+    path = path / FILE if path.is_dir() else path
+    if not path.is_file():
+        raise CheckpointError(f"{path}: expected a checkpoint, found nothing there (gen-export train writes one)")
+    return path
 
 
 def load(path: Path) -> tuple[Record, dict[str, Tensor]]:
@@ -87,8 +97,6 @@ def load(path: Path) -> tuple[Record, dict[str, Tensor]]:
         CheckpointError: There is none, it is broken, or this version cannot read it.
     """
     path = locate(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: expected a checkpoint, found nothing there (gen-export train writes one)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

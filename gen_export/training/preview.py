@@ -42,8 +42,12 @@ def _batch_call(family: Family, graph: Graph) -> Callable[..., Any]:
 @torch.no_grad()
 def sample(family: Family, recipe: Recipe, seed: int, indices: np.ndarray, **options: Any) -> Tensor:
     """Images in [-1, 1] of these samples, (n, C, H, W), by a recipe of the family and its default options."""
-    noise = seeded_noise(family, recipe, seed, indices)
-    return recipe.sample(batch_calls(family, recipe), noise, **{**recipe.options, **options})
+    noise, chosen = seeded_noise(family, recipe, seed, indices), {**recipe.options, **options}
+    labels = None
+    if recipe.classes:
+        numbers = torch.from_numpy(np.asarray(indices, np.int64)).to(next(family.parameters()).device)
+        labels = recipe.labels(numbers, torch.tensor(chosen.pop("label")))
+    return recipe.sample(batch_calls(family, recipe), noise, labels, **chosen)
 
 
 def picture(family: Family, recipe: Recipe, seed: int, count: int, **options: Any) -> np.ndarray:

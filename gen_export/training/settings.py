@@ -18,7 +18,8 @@ class TrainSettings:
     """
 
     steps: Annotated[int, "Optimiser steps."] = 10_000
-    batch_size: Annotated[int, "Images a step."] = 64
+    batch_size: Annotated[int, "Images a step, over all processes together."] = 64
+    accumulate: Annotated[int, "Parts that a batch is computed in, one after another: the same step, less memory."] = 1
     lr: Annotated[float, "Peak learning rate."] = 1e-3
     warmup: Annotated[int, "Steps of linear warm-up; cosine decay follows."] = 200
     weight_decay: Annotated[float, "Decoupled weight decay of AdamW."] = 1e-3
@@ -31,7 +32,7 @@ class TrainSettings:
     compile: Annotated[bool, "Compile the losses with torch.compile (CUDA)."] = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "save_every", "preview_every"):
+        for name in ("steps", "batch_size", "accumulate", "save_every", "preview_every"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("lr", "clip"):
             require(

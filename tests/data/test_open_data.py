@@ -41,7 +41,8 @@ def test_only_folders_of_images_are_resized(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", pixels(4, 8, 6))
 
     assert open_data("sprites", size=32).image_shape == (32, 32, 3)
-    with pytest.raises(DataError, match=r"x\.npy: expected a size for a folder of images only; these are 6x8"):
+    line = r"x\.npy: expected a size for images in a folder or shards only; these are 6x8"
+    with pytest.raises(DataError, match=line):
         open_data(tmp_path / "x.npy", size=8)
 
 

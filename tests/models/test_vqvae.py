@@ -127,6 +127,11 @@ def test_an_ema_codebook_gets_no_gradient_and_has_no_parameters(family):
     assert set(dict(family.codebook.named_buffers())) == {"codes", "counts", "sums"}
 
 
+def alone(sums):
+    """The total over one process."""
+    return sums
+
+
 def test_a_batch_in_training_moves_the_codebook_as_the_spec_says(family):
     family.train()
     book = family.codebook
@@ -135,6 +140,7 @@ def test_a_batch_in_training_moves_the_codebook_as_the_spec_says(family):
     before, image = copy.deepcopy(book), images(family)
     indices, encoded = (value.detach().flatten(0, 2) for value in family.encode(image))
     family.code_losses(Batch(image), rng())
+    family.settle_codes(alone)
     new_counts = torch.bincount(indices.flatten(), minlength=12).float()
     new_sums = torch.zeros(12, 5).index_add(0, indices.flatten(), encoded.reshape(-1, 5))
     expected = spec.ema_codebook(before.counts, before.sums, new_counts, new_sums, 0.99, 1e-5)
@@ -160,12 +166,18 @@ def test_the_priors_turn_moves_nothing_but_the_prior(family):
     assert all(p.grad is not None for p in family.prior.parameters())
 
 
+def learn(book, encoded, usage, generator):
+    """The codebook learns from a batch that is all in one place."""
+    book.note(encoded, usage, generator)
+    book.learn(alone)
+
+
 def test_the_first_batch_fills_the_codebook_with_its_latents():
     encoded = torch.randn((50, 3), generator=rng())
     book = AverageCodebook(8, 3, 0.99)
     usage = F.one_hot(spec.nearest_code(encoded, book.codes), 8).float()
     usage[:, 1:] = 0.0  # at most one code is in use, and not enough for its average count
-    book.learn(encoded, usage, rng(1))
+    learn(book, encoded, usage, rng(1))
 
     assert (book.codes[:, None] == encoded).all(2).any(1).all()
     torch.testing.assert_close(book.sums, book.counts[:, None] * book.codes)
@@ -181,9 +193,9 @@ def test_a_code_that_nothing_uses_starts_again_and_the_others_go_on():
     }.items():
         getattr(book, name).copy_(torch.tensor(value))
     usage = torch.tensor([[1.0, 0.0]]).repeat(80, 1)
-    book.learn(encoded, usage, rng())
+    learn(book, encoded, usage, rng())
     alive = book.codes[1].clone()
-    book.learn(encoded, usage, rng())
+    learn(book, encoded, usage, rng())
 
     # 0.9 * 4.5 latents are above a tenth of 80 / 2, smoothed by a hundred-thousandth of one; 0.81 * 4.5 are below.
     torch.testing.assert_close(alive, torch.tensor([90.0, 90.0]), rtol=1e-5, atol=0)
@@ -195,7 +207,7 @@ def test_dead_codes_start_from_latents_that_the_generator_draws():
     encoded = torch.randn((50, 3), generator=rng())
     books = [AverageCodebook(8, 3, 0.99) for _ in range(3)]
     for book, seed in zip(books, (1, 1, 2), strict=True):
-        book.learn(encoded, torch.zeros(50, 8), rng(seed))
+        learn(book, encoded, torch.zeros(50, 8), rng(seed))
 
     assert torch.equal(books[0].codes, books[1].codes)
     assert not torch.equal(books[0].codes, books[2].codes)
@@ -206,10 +218,12 @@ def test_training_goes_on_from_its_tensors_alone(build_family):
     family, resumed = (build_family("vqvae", seed=seed, **FEW).train() for seed in (0, 1))
     for step in range(3):
         family.code_losses(Batch(images(family, seed=step)), rng(step))
+        family.settle_codes(alone)
     resumed.load_state_dict(family.state_dict())
     for step in range(3, 6):
         for each in (family, resumed):
             each.code_losses(Batch(images(family, seed=step)), rng(step))
+            each.settle_codes(alone)
 
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in family.state_dict().items())
 
@@ -220,6 +234,7 @@ def test_the_averaged_model_has_the_codebook_of_the_model(build_family):
 
     state = TrainState(build_family("vqvae", **FEW), TrainSettings(), torch.device("cpu"))
     state.model.code_losses(Batch(images(state.model)), rng())
+    state.model.settle_codes(alone)
     state.ema.update_parameters(state.model)
 
     assert torch.equal(state.averaged().codebook.codes, state.model.codebook.codes)
@@ -236,6 +251,7 @@ def test_a_few_steps_lower_the_loss(build_family, codebook):
         optimizer.zero_grad()
         losses = player.losses(Batch(image), rng(step))
         losses["loss"].backward()
+        player.settle(alone)
         optimizer.step()
         found.append(losses["reconstruction"].item())
 

@@ -23,6 +23,7 @@ from gen_export.training.log import Log, read_lines
 from gen_export.training.loop import Trainer
 from gen_export.training.settings import TrainSettings
 from gen_export.training.state import step_seed
+from gen_export.training.step import Learner
 
 CPU = torch.device("cpu")
 
@@ -61,6 +62,7 @@ def test_a_run_leaves_its_checkpoint_log_and_picture_and_nothing_else(train, fol
         "log.jsonl",
         "rebuilt/step-0000012.png",
         "samples/step-0000012.png",
+        "sessions.jsonl",
     ]
     assert checkpoint.load(folder)[0] == record
     assert (record.step, record.family) == (12, "vae")
@@ -153,14 +155,14 @@ def test_a_loss_that_is_no_number_before_the_first_checkpoint_says_that_there_is
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_stop_saves_the_step_and_says_how_to_go_on(train, folder, monkeypatch, number):
-    step = Trainer._step
+    step = Learner.step
 
     def stop_in_step_6(self, x):
         if self.state.step == 5:
             os.kill(os.getpid(), number)
         return step(self, x)
 
-    monkeypatch.setattr(Trainer, "_step", stop_in_step_6)
+    monkeypatch.setattr(Learner, "step", stop_in_step_6)
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(RunStoppedError, match="stopped after step 6, saved; go on with --resume") as caught:
         train("vae")
@@ -186,14 +188,14 @@ def test_a_request_during_a_preview_is_kept_until_the_next_step_is_saved(train, 
 
 
 def test_a_request_in_the_last_step_does_not_undo_a_finished_run(train, monkeypatch):
-    step = Trainer._step
+    step = Learner.step
 
     def stop_in_the_last(self, x):
         if self.state.step == 11:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, x)
 
-    monkeypatch.setattr(Trainer, "_step", stop_in_the_last)
+    monkeypatch.setattr(Learner, "step", stop_in_the_last)
 
     assert train("vae").step == 12
 
@@ -432,8 +434,10 @@ def test_the_log_interval_is_shorter_than_the_default_interval_of_checkpoints():
 
 
 def test_a_batch_that_does_not_fit_the_memory_is_one_line(train, monkeypatch):
-    monkeypatch.setattr(Trainer, "_step", raising(torch.OutOfMemoryError("CUDA out of memory\nand much more")))
-    with pytest.raises(TrainingError, match=r"^--batch-size 4: does not fit the memory of cpu; try less$"):
+    monkeypatch.setattr(Learner, "step", raising(torch.OutOfMemoryError("CUDA out of memory\nand much more")))
+    with pytest.raises(
+        TrainingError, match=r"^--batch-size 4: does not fit the memory of cpu; try less, or more --accumulate$"
+    ):
         train()
 
 
@@ -474,7 +478,7 @@ def test_the_loss_scale_of_float16_is_saved_and_restored(train, folder, dots):
     images = open_data(dots)
     trainer = Trainer(loaded, images, images, folder, torch.device("cpu"))
     restored = []
-    trainer.scaler.load_state_dict = restored.append
+    trainer.learner.scaler.load_state_dict = restored.append
     trainer.restore(tensors)
 
     assert restored == [{"scale": 512.0, "_growth_tracker": 3}]

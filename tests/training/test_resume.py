@@ -19,13 +19,13 @@ STEPS = 30
 AT = 23
 CHILD = """
 import os, sys
-from gen_export.training.loop import Trainer
-step = Trainer._step
+from gen_export.training.step import Learner
+step = Learner.step
 def until(self, x):
     if self.state.step == {at}:
         os.kill(os.getpid(), {number})
     return step(self, x)
-Trainer._step = until
+Learner.step = until
 sys.argv = ["gen-export", *{words!r}]
 from gen_export.cli import main
 main()
