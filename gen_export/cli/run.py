@@ -1,4 +1,4 @@
-"""Commands that run exported files, without PyTorch: `sample`, `encode` and `decode`."""
+"""Commands that run exported files, without PyTorch: `encode` and `decode`, and what `sample` shares with them."""
 
 import zipfile
 import zlib
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from gen_export.cli.progress import progress_bar
 from gen_export.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,42 +77,8 @@ class Outputs:
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    app.command()(sample)
     app.command()(encode)
     app.command()(decode)
-
-
-def sample(
-    file: File,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same images, everywhere.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
-    first: Annotated[int, typer.Option(help="Index of the first image of this seed.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps, where the file has them.")] = None,
-    eta: Annotated[float | None, typer.Option(help="0 follows DDIM, 1 DDPM, where the file has it.")] = None,
-    solver: Annotated[str | None, typer.Option(help="How steps are taken, where the file has a choice.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other input of the file.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images drawn at a time; it bounds the memory.")] = BATCH,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA where it works.")] = Device.auto,
-    cuda: Annotated[bool, typer.Option("--cuda", help="The same as --device cuda.")] = False,
-    ppm: Ppm = None,
-    png: Png = None,
-    npy: Npy = None,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Write the PPM as text.")] = False,  # noqa: A002
-) -> None:
-    """Draw images from a file: a PNG grid in this folder, unless told where.
-
-    Example: gen-export sample diffusion.onnx --seed 7 --count 64 --png out.png
-    """
-    from gen_runtime import load
-
-    model = load(file, device="cuda" if cuda else device.value)
-    inputs = sampler_inputs(model, {"steps": steps, "eta": eta, "solver": solver}, settings or [])
-    with progress_bar("images", shown=count > batch) as progress:
-        images = model.sample(count, seed, first, batch, progress, **inputs)
-    paths = Outputs(ppm, png, npy, ascii).write(images, otherwise=Path(f"{file.stem}.png"))
-    tell(f"{counted(images)}, seed {seed}", paths)
 
 
 def encode(

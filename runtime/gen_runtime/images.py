@@ -27,15 +27,28 @@ def save_png(path: str | os.PathLike[str], image: Image) -> None:
         ValueError: `image` has another dtype or shape.
         FileError: The file cannot be written; no half-written one is left.
     """
+    content = png(image)
+    with atomic(path) as file:
+        file.write(content)
+
+
+def png(image: Image) -> bytes:
+    """One image, uint8 [H, W, 1 or 3], as an 8-bit PNG file.
+
+    Raises:
+        ValueError: `image` has another dtype or shape.
+    """
     height, width, channels = _checked(image, ndim=3).shape
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # a leading 0 a row: no filter
     rows[:, 1:] = image.reshape(height, -1)
-    with atomic(path) as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")):
-            file.write(struct.pack(">I", len(body)) + kind + body)
-            file.write(struct.pack(">I", zlib.crc32(kind + body)))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in chunks)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG file: its length, kind and body, and a checksum of the last two."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def save_ppm(path: str | os.PathLike[str], image: Image, ascii: bool = False) -> None:  # noqa: A002

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from gen_export.cli import inspect as inspect_module
 from gen_export.cli import run as run_module
+from gen_export.cli import sample as sample_module
 from gen_export.cli.progress import progress_bar
 from gen_export.errors import DataError
 from gen_export.verify.files import Files
@@ -38,6 +39,7 @@ files = load_files()
 @pytest.fixture
 def app():
     app = typer.Typer()
+    sample_module.register(app)
     run_module.register(app)
     inspect_module.register(app)
     return app
@@ -147,6 +149,18 @@ def test_a_malformed_setting_is_a_usage_error(app, tiny, setting, message):
 def test_a_word_is_a_setting_and_no_number_of_steps(invoke, tiny):
     with pytest.raises(PortError, match="steps: expected int64, found 'x'"):
         invoke("sample", tiny, "--set", "steps=x")
+
+
+def test_sample_draws_the_class_that_is_asked_for(call, exported, tmp_path):
+    path = exported("labelled_diffusion")
+    many = ("--count", 2, "--steps", 2)
+    names = [("--label", "blue", "--guidance", 2), ("--set", "label=2", "--set", "guidance=2"), ()]
+    for number, options in enumerate(names):
+        assert call("sample", path, *many, *options, "--npy", tmp_path / f"{number}.npy")[0] == 0
+    by_name, by_number, each = (np.load(tmp_path / f"{number}.npy") for number in range(3))
+
+    np.testing.assert_array_equal(by_name, by_number)
+    assert (by_name != each).any()
 
 
 def test_cuda_is_never_silently_the_cpu(invoke, tiny, monkeypatch):
@@ -390,7 +404,7 @@ def test_long_lists_and_nested_values_are_shortened():
 
 
 def test_the_commands_import_nothing_heavy_until_they_run():
-    code = "import sys, gen_export.cli.run, gen_export.cli.inspect; print(*sys.modules)"
+    code = "import sys, gen_export.cli.run, gen_export.cli.sample, gen_export.cli.inspect; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert not {name.partition(".")[0] for name in modules} & {"onnxruntime", "numpy", "PIL", "torch", "onnx"}
