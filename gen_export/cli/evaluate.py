@@ -40,6 +40,7 @@ def evaluate(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Inputs of the samplers: steps=20.")
     ] = None,
     device: Annotated[Device, typer.Option(help="auto takes CUDA where it works.")] = Device.auto,
+    stamp: Annotated[bool, typer.Option("--stamp", help="Write the scores into the files' metadata.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Measure how good files are: distances of their images from real ones, reconstructions, likelihoods.
@@ -50,7 +51,9 @@ def evaluate(
     """
     from gen_export.data import open_data
     from gen_export.evaluation.evaluate import evaluate as scores_of
+    from gen_export.evaluation.evaluate import section
     from gen_export.evaluation.reference import Reference
+    from gen_export.verify.stamp import EVALUATION, write
     from gen_runtime import load
 
     train, test = (open_data(data, part, size=image_size) for part in ("train", "test"))
@@ -66,6 +69,8 @@ def evaluate(
             model = load(path, device=device.value)
             inputs = sampler_inputs(model, {}, settings or []) if "sample" in model.graphs else {}
             found[str(path)] = scores_of(model, reference, **inputs)
+            if stamp:
+                write(path, EVALUATION, section(found[str(path)], reference, inputs))
     if as_json:
         typer.echo(json.dumps({path: [asdict(score) for score in scores] for path, scores in found.items()}, indent=2))
         return

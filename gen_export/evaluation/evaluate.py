@@ -1,11 +1,12 @@
 """How good a file is: every score that its graphs allow, against images it has and has not seen."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import gen_export
 from gen_export.errors import ConfigError
 from gen_export.evaluation import fidelity, likelihood
 from gen_export.evaluation.distances import Estimate
@@ -87,6 +88,21 @@ def evaluate(model: Model, reference: Reference, **inputs: Any) -> list[Score]:
     if "classify" in graphs:
         scores += classified(model, reference)
     return [*scores, *likelihoods(model, reference, graphs)]
+
+
+def section(scores: Sequence[Score], reference: Reference, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of a file as its card holds them, beside what they were measured with."""
+    compares = any(score.floor is not None for score in scores)
+    return {
+        "data": reference.test.name,
+        "features": reference.features_file.name if compares else None,
+        "images": reference.count,
+        "seed": reference.seed,
+        "inputs": dict(inputs),
+        "floor": {score.name: score.floor for score in scores if score.floor is not None},
+        "scores": {score.name: {"value": score.value, "error": score.error, "unit": score.unit} for score in scores},
+        "tool": gen_export.__version__,
+    }
 
 
 def compared(model: Model, reference: Reference, inputs: Mapping[str, Any]) -> Iterator[Score]:

@@ -67,10 +67,19 @@ class Reference:
         """The generator of a purpose."""
         return np.random.default_rng([self.seed % 2**64, purpose])
 
+    @property
+    def features_file(self) -> Path:
+        """The file that finds features.
+
+        Raises:
+            ConfigError: None was given, and none comes with the set.
+        """
+        return self.features or default_features(self.train.name)
+
     @cached_property
     def extract(self) -> Extract:
         """Finds features."""
-        return open_features(self.features or default_features(self.train.name))
+        return open_features(self.features_file)
 
     @cached_property
     def real(self) -> Array:

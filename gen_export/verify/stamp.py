@@ -1,4 +1,4 @@
-"""The stamp: what was checked on a file, written into it with the hashes of the files it was checked on."""
+"""Stamps: what was checked or measured on a file, written into it with the hashes of the files it was done on."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,9 @@ from gen_runtime.errors import FileError
 from gen_runtime.files import atomic
 from gen_runtime.model import part_file
 
-SECTION = "verified"
+VERIFIED, EVALUATION = "verified", "evaluation"
+STAMPS = (VERIFIED, EVALUATION)
+"""Sections that speak of the rest of a file, and so are not of what their hashes are of."""
 Hashes = dict[str, str]
 """SHA-256 in hexadecimal by the name of the graph: of the file, and of each of its parts."""
 
@@ -29,7 +31,7 @@ def hashes(files: Files) -> Hashes:
 
 
 def stamp(path: Path, facts: Mapping[str, Mapping[str, Any]], checked: Hashes) -> None:
-    """Writes the section `verified` into a file's card; every other byte of the file stays.
+    """Writes the section `verified` into a file's card.
 
     Args:
         path: The file, `<name>.onnx` or a part; its parts are not written.
@@ -39,7 +41,6 @@ def stamp(path: Path, facts: Mapping[str, Mapping[str, Any]], checked: Hashes) -
     Raises:
         FileError: The file is missing, broken, not one of ours, or cannot be written, or its card grows too long.
     """
-    file = OnnxFile.read(path)
     verdicts = [fact["verdict"] for fact in facts.values()]
     verified = {
         "files": checked,
@@ -48,7 +49,17 @@ def stamp(path: Path, facts: Mapping[str, Mapping[str, Any]], checked: Hashes) -
         "skipped": verdicts.count("skipped"),
         "tool": gen_export.__version__,
     }
-    text = json.dumps({**json.loads(_card(file).text), SECTION: verified}, allow_nan=False)
+    write(path, VERIFIED, verified)
+
+
+def write(path: Path, section: str, contents: Mapping[str, Any]) -> None:
+    """Writes a section into a file's card; every other byte of the file stays.
+
+    Raises:
+        FileError: The file is missing, broken, not one of ours, or cannot be written, or its card grows too long.
+    """
+    file = OnnxFile.read(path)
+    text = json.dumps({**json.loads(_card(file).text), section: contents}, allow_nan=False)
     Card.parse(text, str(path))
     with atomic(path) as draft:
         draft.write(file.with_metadata(KEY, text).data)
@@ -80,9 +91,8 @@ def stamp_fits(path: Path) -> bool | None:
 
 
 def _hash(file: OnnxFile) -> str:
-    """The hash of what the file computes and of all that its card says, but for the stamp itself."""
-    document = json.loads(_card(file).text)
-    document.pop(SECTION, None)
+    """The hash of what the file computes and of all that its card says, but for the stamps themselves."""
+    document = {name: value for name, value in json.loads(_card(file).text).items() if name not in STAMPS}
     return sha256(f"{file.weights_hash()} {json.dumps(document, sort_keys=True)}".encode()).hexdigest()
 
 

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gen_export.verify.stamp import stamp_fits
+from gen_runtime import load
 from tests.evaluation.networks import write_network
 
 
@@ -80,3 +83,24 @@ def test_three_files_have_a_table_each(call, words):
         "autoencoder.onnx",
         "mae.onnx",
     ]
+
+
+def test_scores_are_stamped_into_the_file_and_what_was_verified_still_holds(call, words, exported, tmp_path):
+    for file in exported("labelled_vae").parent.glob("*.onnx"):
+        shutil.copy(file, tmp_path)
+    path = tmp_path / "labelled_vae.onnx"
+    assert call("verify", path, "--stamp")[0] == 0
+    command, _, *options = words("vae")
+    code, out, _ = call(command, path, *options, "--stamp", "--json", "--set", "label=red")
+    section = json.loads(load(path).card.text)["evaluation"]
+    printed = {score["name"]: score for score in json.loads(out)[str(path)]}
+
+    assert code == 0
+    assert {name: score["value"] for name, score in section["scores"].items()} == {
+        name: score["value"] for name, score in printed.items()
+    }
+    assert section["floor"]["recall"] == printed["recall"]["floor"]
+    assert (section["data"], section["images"], section["inputs"]) == ("dots", 10, {"label": "red"})
+    assert stamp_fits(path)
+    assert call("card", path, "--out", tmp_path / "README.md")[0] == 0
+    assert "recall" in (tmp_path / "README.md").read_text()
