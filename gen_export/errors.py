@@ -48,6 +48,10 @@ class MissingToolError(GenExportError):
     """A check needs a package that is not installed."""
 
 
+class PushError(GenExportError):
+    """A model hub cannot be reached, or refuses an upload."""
+
+
 class NothingToCheckError(GenExportError):
     """No input of a file meets the hypotheses of a fact."""
 

@@ -133,7 +133,7 @@ def test_the_runtimes_source_names_nothing_but_itself_numpy_onnxruntime_and_pyth
     assert imported_names(source) - sys.stdlib_module_names <= {"gen_runtime", "numpy", "onnxruntime"}
 
 
-@pytest.mark.parametrize("package", ["spec", "data", "cli", "verify"])
+@pytest.mark.parametrize("package", ["spec", "data", "cli", "verify", "report"])
 def test_packages_that_run_without_torch_do_not_name_it(package):
     spec = importlib.util.find_spec(f"gen_export.{package}")
     assert spec is not None

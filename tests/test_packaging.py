@@ -55,6 +55,8 @@ def test_every_module_of_the_checkout_and_the_demo_page_are_in_it_and_nothing_el
         expected |= {f"gen_export/web/site/{base.name}/{file}" for file in files}
     networks = (root / "gen_export" / "evaluation" / "networks").glob("*.onnx")
     expected |= {f"gen_export/evaluation/networks/{path.name}" for path in networks}
+    templates = (root / "gen_export" / "report" / "templates").iterdir()
+    expected |= {f"gen_export/report/templates/{path.name}" for path in templates}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     assert expected <= held

@@ -10,21 +10,25 @@ OPTIONS = {
     "vqvae": {"size": "tiny", "codes": 8, "code_dim": 4},
     "gan": {"size": "tiny", "latent": 6},
     "diffusion": {"size": "tiny", "states": 60},
-    "classifier": {"size": "tiny", "classes": 4, "features": 6},
+    "classifier": {"size": "tiny", "classes": ("red", "green", "blue", "grey"), "features": 6},
 }
+CLASSES = ("red", "green", "blue", "grey")
+LABELLED = {f"labelled_{name}": (name, {"classes": CLASSES}) for name in ("vae", "vqvae", "diffusion")}
+"""Families that learn classes too, by a name of their own."""
 FINGERPRINT = "0" * 64
 
 
 def build_family(name: str, image: tuple[int, int, int] = (1, 8, 8), seed: int = 0, **options: Any) -> Any:
-    """A tiny family by name; its zero-initialised layers get small weights, so that every part acts."""
+    """A tiny family by name, or by one of `LABELLED`; zero-initialised layers get small weights, so all parts act."""
     import torch
 
     from gen_export.models import family_class
     from gen_export.models.family import ImageShape, config_from
 
+    name, more = LABELLED.get(name, (name, {}))
     cls = family_class(name)
     torch.manual_seed(seed)
-    family = cls(config_from(cls.Config, {**OPTIONS[name], **options}), ImageShape(*image))
+    family = cls(config_from(cls.Config, {**OPTIONS[name], **more, **options}), ImageShape(*image))
     with torch.no_grad():
         for parameter in family.parameters():
             if not parameter.any():

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 import gen_export
-from gen_export.cli import certify, classify, evaluate, export, inspect, reconstruct, run, train, verify, web
+from gen_export.cli import (
+    card,
+    certify,
+    classify,
+    evaluate,
+    export,
+    inspect,
+    reconstruct,
+    report,
+    run,
+    sample,
+    train,
+    verify,
+    web,
+)
 from gen_export.cli.data import data
 from gen_export.errors import GenExportError
 
@@ -17,6 +31,10 @@ EXTRAS = {
     "onnxscript": "train",
     "safetensors": "train",
     "pooch": "train",
+    "accelerate": "distributed",
+    "huggingface_hub": "hub",
+    "jinja2": "report",
+    "tensorboardX": "tensorboard",
 }
 
 app = typer.Typer(
@@ -28,13 +46,16 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 export.register(app)
+sample.register(app)
 run.register(app)
 reconstruct.register(app)
 classify.register(app)
 inspect.register(app)
+card.register(app)
 verify.register(app)
 certify.register(app)
 evaluate.register(app)
+report.register(app)
 web.register(app)
 app.add_typer(data, name="data")
 

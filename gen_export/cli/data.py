@@ -1,9 +1,15 @@
 """`gen-export data`: what there is to train on, prepared and looked at."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from gen_export.data.image_set import ImageSet
+    from gen_export.data.image_set import Part as ImagePart
 
 data = typer.Typer(help="List, prepare and look at images to train on.", no_args_is_help=True)
 
@@ -17,7 +23,9 @@ Part = Annotated[
 ]
 Size = Annotated[
     int | None,
-    typer.Option(min=1, metavar="PIXELS", help="Resize and crop a folder's images to a square of this side."),
+    typer.Option(
+        min=1, metavar="PIXELS", help="Resize and crop a folder's or shards' images to a square of this side."
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad image instead of leaving it out.")]
 
@@ -36,6 +44,10 @@ FORMATS = (
     (
         "FOLDER",
         "images (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM), also in sub-folders, which name their classes",
+    ),
+    (
+        "NAME-{000..099}.tar",
+        "shards: images 0007.png, their classes in 0007.cls or as label in 0007.json; also * or one .tar",
     ),
     ("FOLDER", "idx files, plain or .gz: train-images-idx3-ubyte and the others of MNIST's names"),
     ("FILE.tar.gz, FOLDER", "CIFAR-10's binary version, cifar-10-binary.tar.gz or cifar-10-batches-bin"),
@@ -77,25 +89,35 @@ def prepare(
 
     Example: gen-export data prepare photos/ photos.npy --size 64
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from gen_export.data import open_data
     from gen_export.data.prepare import write_npy
 
-    console = Console(stderr=True)
-    bad: list[str] = []
-
-    def on_bad(line: str) -> None:
-        bad.append(line)
-        console.print(f"bad image: {line}", markup=False, highlight=False, soft_wrap=True)
-
-    images = open_data(source, part, size=size, strict=strict, on_bad=on_bad)
-    with Progress(console=console) as progress:
-        task = progress.add_task("Preparing", total=len(images))
-        n = write_npy(images, out, lambda read: progress.advance(task, read))
+    images, progress, bad = _opened(source, part, size, strict)
+    with progress as told:
+        n = write_npy(images, out, told)
     skipped = f"; skipped {len(bad):,} bad" if bad else ""
     typer.echo(f"{out}: {n:,} images, {_shape_words(images.image_shape)}{skipped}")
+
+
+@data.command()
+def shards(
+    source: Source,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
+    per_shard: Annotated[int, typer.Option(min=1, help="Images a shard.")] = 10_000,
+    size: Size = None,
+    part: Part = "all",
+    strict: Strict = False,
+) -> None:
+    """Write the images of a source as shards: tar files that train from a network file system, and in WebDataset.
+
+    Example: gen-export data shards photos/ shards/ --size 64 --per-shard 5000
+    """
+    from gen_export.data.write_shards import write_shards
+
+    images, progress, _ = _opened(source, part, size, strict)
+    with progress as told:
+        paths = write_shards(images, out, per_shard, told)
+    last = f"{len(paths) - 1:06d}"
+    typer.echo(f"{len(paths)} shards: train with --data '{out}/shard-{{000000..{last}}}.tar'")
 
 
 @data.command()
@@ -118,6 +140,33 @@ def preview(
     shown = min(count, len(images))
     save_png(out, grid(images.images(batch_indices(len(images), shown, seed, step=0))))
     typer.echo(f"{out}: {shown} of {len(images):,} images, {_shape_words(images.image_shape)}")
+
+
+def _opened(
+    source: str, part: "ImagePart", size: int | None, strict: bool
+) -> tuple["ImageSet", AbstractContextManager[Callable[[int], None]], list[str]]:
+    """A source, a bar that is told of the images read, and the lines told of its bad images so far."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from gen_export.data import open_data
+
+    console = Console(stderr=True)
+    bad: list[str] = []
+
+    def on_bad(line: str) -> None:
+        bad.append(line)
+        console.print(f"bad image: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    images = open_data(source, part, size=size, strict=strict, on_bad=on_bad)
+
+    @contextmanager
+    def bar() -> Iterator[Callable[[int], None]]:
+        with Progress(console=console) as progress:
+            task = progress.add_task("Preparing", total=len(images))
+            yield lambda read: progress.advance(task, read)
+
+    return images, bar(), bad
 
 
 def _shape_words(image_shape: tuple[int, int, int]) -> str:

@@ -1,6 +1,7 @@
 """The command group `train`: one command a family, its options read from what the family declares."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from gen_export.models import FAMILIES, family_class
 
 if TYPE_CHECKING:
     from gen_export.models.family import Family
+    from gen_export.training.processes import Processes
 
 RUN_OPTIONS = {
     "data": (
@@ -34,10 +36,18 @@ RUN_OPTIONS = {
     "strict": (Annotated[bool, typer.Option("--strict", help="Stop at a bad image.")], False),
     "device": (Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")], Device.auto),
     "cuda": (Annotated[bool, typer.Option("--cuda", help="The same as --device cuda.")], False),
+    "processes": (
+        Annotated[int, typer.Option(min=1, help="Processes on this machine that share each batch: on CUDA one a GPU.")],
+        1,
+    ),
+    "tensorboard": (
+        Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's event files beside the log.")],
+        False,
+    ),
 }
 FROM_DATA = "classes"
-"""A field of a family's options that the data decides: the number of classes in it."""
-WITH_RESUME = ("data", "out", "resume", "device", "cuda")
+"""A field of a family's options that the data decides: the names of its classes. A flag where it has a default."""
+WITH_RESUME = ("data", "out", "resume", "device", "cuda", "processes", "tensorboard")
 
 
 class FamilyCommand(TyperCommand):
@@ -101,18 +111,17 @@ def _options(
     """
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
-        if field.name == FROM_DATA:
+        if field.name == FROM_DATA and field.default is MISSING:
             continue
         kind, text = (
             get_args(hints[field.name]) if get_origin(hints[field.name]) is Annotated else (hints[field.name], "")
         )
-        yield (
-            field.name,
-            (
-                Annotated[kind, typer.Option(help=text, rich_help_panel=panel)],
-                (defaults or {}).get(field.name, ... if field.default is MISSING else field.default),
-            ),
-        )
+        default = (defaults or {}).get(field.name, ... if field.default is MISSING else field.default)
+        if field.name == FROM_DATA:
+            kind, flag, default = bool, [f"--{FROM_DATA}"], False
+        else:
+            flag = []
+        yield field.name, (Annotated[kind, typer.Option(*flag, help=text, rich_help_panel=panel)], default)
 
 
 def _single(command: Callable[..., None], options: dict[str, tuple[Any, Any]], name: str, text: str) -> typer.Typer:
@@ -134,25 +143,47 @@ def _single(command: Callable[..., None], options: dict[str, tuple[Any, Any]], n
 
 
 def _train(cls: type["Family"], values: dict[str, Any], given: set[str]) -> None:
-    """Train or resume, then export the averaged weights."""
+    """Train or resume, then export the averaged weights: in this process, or as one of several."""
     from gen_export.cli.export import write
-    from gen_export.training import run
     from gen_export.training.checkpoint import restore_averaged
     from gen_export.training.device import pick_device
-    from gen_export.training.settings import TrainSettings
+    from gen_export.training.launch import launch
+    from gen_export.training.processes import joined, launched
 
     device = pick_device("cuda" if values["cuda"] else values["device"].value)
     folder = values["out"] or Path("runs") / cls.name
+    if values["processes"] not in (1, launched()):
+        if launched() > 1:
+            raise ConfigError(f"--processes: expected {launched()}, as launched, found {values['processes']}")
+        raise typer.Exit(launch(values["processes"], sys.argv[1:], device))
+    with joined(device) as (processes, device):
+        _fit(cls, values, given, folder, device, processes)
+    if processes.first:
+        record, model = restore_averaged(folder)
+        write(model, record, folder, cls.name)
+
+
+def _fit(
+    cls: type["Family"],
+    values: dict[str, Any],
+    given: set[str],
+    folder: Path,
+    device: Any,
+    processes: "Processes",
+) -> None:
+    """Train or resume."""
+    from gen_export.training import run
+    from gen_export.training.settings import TrainSettings
+
     if values["resume"]:
         _refuse_with_resume(given)
-        run.resume(cls.name, folder, device, values["data"] if "data" in given else None)
+        moved = values["data"] if "data" in given else None
+        run.resume(cls.name, folder, device, moved, values["tensorboard"], processes)
     else:
-        config = {field.name: True if field.name == FROM_DATA else values[field.name] for field in fields(cls.Config)}
+        config = {field.name: values.get(field.name, True) for field in fields(cls.Config)}
         settings = TrainSettings(**{field.name: values[field.name] for field in fields(TrainSettings)})
         source = run.Source(values["data"], values["image_size"], values["strict"])
-        run.start(cls.name, config, settings, source, folder, device)
-    record, model = restore_averaged(folder)
-    write(model, record, folder, cls.name)
+        run.start(cls.name, config, settings, source, folder, device, values["tensorboard"], processes)
 
 
 def _refuse_with_resume(given: set[str]) -> None:

@@ -4,7 +4,7 @@ The equations are those of `gen_export.spec.inversion` and `gen_export.spec.flow
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gen_export.export.graph_arrays import GraphArray, constant, emit
 from gen_export.export.sampler_graph import Built, Inputs, build
 from gen_export.export.subgraphs import either, inline, loop
 from gen_export.export.tangents import directional
+from gen_export.models.labels import label_ports
 from gen_export.models.recipes import Denoising
 from gen_export.spec.flow import Probing, angles, bits_per_dim, log_likelihood
 from gen_export.spec.inversion import ITERATIONS, Body, Loop, invert
@@ -36,6 +37,7 @@ class FlowGraphs:
     def __init__(self, recipe: Denoising, network: ir.Model) -> None:
         self.recipe, self.network = recipe, network
         self.shape = ("batch", *recipe.noise_shape)
+        self.label = label_ports(recipe.classes)
 
     def slope(self) -> Built:
         """The predicted noise and its derivative along a direction."""
@@ -43,12 +45,13 @@ class FlowGraphs:
             Port("x", "float32", self.shape, "noised images"),
             Port("t", "int64", ("batch",), "noise level: 0 clean .. T noise", 0, self.recipe.states),
             Port("direction", "float32", self.shape, "how x moves"),
+            *self.label,
         )
         outputs = (
             Port("eps", "float32", self.shape, "predicted noise"),
             Port("slope", "float32", self.shape, "how it moves: its derivative in x times the direction"),
         )
-        return build(SLOPE, ports, outputs, self.network, lambda i: directional(self.network, *i.values()))
+        return build(SLOPE, ports, outputs, self.network, lambda i: self._slope(i)(i["x"], i["t"], i["direction"]))
 
     def invert(self) -> Built:
         """Images to the noise that DDIM makes them of."""
@@ -57,13 +60,14 @@ class FlowGraphs:
             self._steps(),
             Port("iterations", "int64", (), "evaluations of the network in a step", 1, 100, ITERATIONS, optional=True),
             Port("clip", "int64", (), "1 for steps that clip, as the sampler's do", 0, 1, 0, optional=True),
+            *self.label,
         )
 
         def compute(i: Inputs) -> tuple[GraphArray]:
             levels, looping = constant(self.recipe.alpha_bars), self._looping(self.shape)
             bound = xp.where(i["clip"] > 0, constant(1.0, np.float32), math.inf)
-            iterations = i["iterations"]
-            return (invert(self._denoise, i["x"], levels, i["steps"], self._state, iterations, bound, looping),)
+            iterations, denoise = i["iterations"], self._denoise(i)
+            return (invert(denoise, i["x"], levels, i["steps"], self._state, iterations, bound, looping),)
 
         output = Port("noise", "float32", self.shape, "noise from which as many steps of ddim, eta 0, return x")
         return build(INVERT, ports, (output,), self.network, compute)
@@ -75,6 +79,7 @@ class FlowGraphs:
             self._steps(),
             Port("probes", "int64", (), "random directions each time; 0: all", 0, 2**20, 1, optional=True),
             Port("seed", "int64", (), "of the random directions", default=0, optional=True),
+            *self.label,
         )
         outputs = (
             Port("nats", "float32", ("batch",), "log density of x"),
@@ -84,7 +89,7 @@ class FlowGraphs:
         def compute(i: Inputs) -> tuple[GraphArray, GraphArray]:
             abars, phis = constant(self.recipe.alpha_bars), constant(angles(self.recipe.alpha_bars), np.float32)
             probing, looping = self._probing(i), self._looping(self.shape, ("batch",))
-            nats = log_likelihood(self._slope, i["x"], abars, phis, i["steps"], self._state, probing, looping)
+            nats = log_likelihood(self._slope(i), i["x"], abars, phis, i["steps"], self._state, probing, looping)
             return nats, bits_per_dim(nats, math.prod(self.recipe.noise_shape))
 
         return build(LOG_LIKELIHOOD, ports, outputs, self.network, compute)
@@ -104,11 +109,16 @@ class FlowGraphs:
 
         return looping
 
-    def _denoise(self, x: GraphArray, t: GraphArray) -> GraphArray:
-        return inline(self.network, x, t)[0]
+    def _denoise(self, inputs: Inputs) -> Callable[[GraphArray, GraphArray], GraphArray]:
+        """The network for the class that the inputs name."""
+        return lambda x, t: inline(self.network, x, t, *self._known(inputs))[0]
 
-    def _slope(self, x: GraphArray, t: GraphArray, direction: GraphArray) -> tuple[GraphArray, GraphArray]:
-        return directional(self.network, x, t, direction)
+    def _slope(self, inputs: Inputs) -> Callable[..., tuple[GraphArray, GraphArray]]:
+        """Its output and derivative at x and t along a direction."""
+        return lambda x, t, direction: directional(self.network, direction, x, t, *self._known(inputs))
+
+    def _known(self, inputs: Inputs) -> list[GraphArray]:
+        return [inputs[port.name] for port in self.label]
 
     def _probing(self, inputs: Inputs) -> Probing:
         """All unit vectors where no probes are asked for, else signs from the seed, other ones in each evaluation."""

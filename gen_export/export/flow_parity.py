@@ -38,17 +38,23 @@ class TorchFlow:
         self.abars = torch.from_numpy(recipe.alpha_bars)
         self.phis = torch.from_numpy(angles(recipe.alpha_bars).astype(np.float32))
 
-    def slope(self, x: Tensor, t: Any, direction: Tensor) -> tuple[Tensor, Tensor]:
-        """The predicted noise and its derivative along a direction."""
-        both: Any = jvp(lambda x: self.denoise(x, t), x, direction)
+    def slope(self, x: Tensor, t: Any, direction: Tensor, *label: Tensor) -> tuple[Tensor, Tensor]:
+        """The predicted noise and its derivative along a direction; here and below for a class, where it knows any."""
+        both: Any = jvp(lambda x: self.denoise(x, t, *label), x, direction)
         return both
 
-    def invert(self, x: Tensor, steps: Tensor, iterations: Tensor, clip: Tensor) -> Tensor:
+    def invert(self, x: Tensor, steps: Tensor, iterations: Tensor, clip: Tensor, *label: Tensor) -> Tensor:
         """The noise of images."""
         bound = 1.0 if clip else math.inf
-        return invert(self.denoise, x, self.abars, int(steps), self._state, int(iterations), bound)
 
-    def log_likelihood(self, x: Tensor, steps: Tensor, probes: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+        def denoise(x: Tensor, t: Any) -> Tensor:
+            return self.denoise(x, t, *label)
+
+        return invert(denoise, x, self.abars, int(steps), self._state, int(iterations), bound)
+
+    def log_likelihood(
+        self, x: Tensor, steps: Tensor, probes: Tensor, seed: Tensor, *label: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The log density of images in nats and in bits a value, by at least one random direction."""
         count, size = int(probes), math.prod(self.recipe.noise_shape)
         keys = sample_keys(seed_bits(int(seed)), np.arange(len(x), dtype=np.uint64))
@@ -57,7 +63,11 @@ class TorchFlow:
             return torch.from_numpy(signs(keys, np.array([j * count + k], np.uint64), size)).reshape(x.shape)
 
         probing = Probing(probe, count, 1.0 / count)
-        nats = log_likelihood(self.slope, x, self.abars, self.phis, int(steps), self._state, probing)
+
+        def slope(x: Tensor, t: Any, direction: Tensor) -> tuple[Tensor, Tensor]:
+            return self.slope(x, t, direction, *label)
+
+        nats = log_likelihood(slope, x, self.abars, self.phis, int(steps), self._state, probing)
         return nats, bits_per_dim(nats, size)
 
     def _state(self, j: int, steps: int) -> int:

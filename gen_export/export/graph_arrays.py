@@ -123,6 +123,10 @@ class GraphArray:
     def __rfloordiv__(self, other: Operand) -> "GraphArray":
         return emit("Div", self._operand(other), self)
 
+    def __mod__(self, other: Operand) -> "GraphArray":
+        """Integer Mod, the remainder of operands that are not negative."""
+        return emit("Mod", self, self._operand(other))
+
     def __xor__(self, other: Operand) -> "GraphArray":
         return emit("BitwiseXor", self, self._operand(other))
 

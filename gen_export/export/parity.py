@@ -43,6 +43,7 @@ def call_parity(graph: Graph, exported: RuntimeGraph, within: float = LARGEST_RE
     rows = []
     for batch in BATCHES:
         inputs = random_inputs(graph.inputs, batch, np.random.default_rng(batch))
+        inputs |= {port.name: np.array(batch % len(port.choices)) for port in graph.inputs if port.choices}
         with torch.no_grad():
             result = graph.function(*(torch.from_numpy(value) for value in inputs.values()))
         values = result if isinstance(result, tuple) else (result,)

@@ -10,8 +10,11 @@ import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
 from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
-from gen_export.export.graph_arrays import GraphArray, constant, graph_input, recording
+from gen_export.export.graph_arrays import GraphArray, constant, emit, graph_input, recording
+from gen_export.export.guided import Guided
+from gen_export.models.labels import label_ports
 from gen_export.models.recipes import Recipe
+from gen_export.spec.guidance import EACH
 from gen_export.spec.noise import sample_keys
 from gen_runtime.ports import Port
 
@@ -23,6 +26,7 @@ SEED_PORTS = (
     Port("count", "int64", (), "number of images", minimum=1),
     Port("first", "int64", (), "index of the first sample", minimum=0, default=0, optional=True),
 )
+GUIDANCE_PORT = Port("guidance", "float32", (), "how much of the class: 0 none, 1 as learned", 0, 100, 1, optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,12 @@ class NoiseSource(NamedTuple):
     Attributes:
         initial: Draw 0.
         fresh: From j (1,), at least 1, to draw j.
+        labels: The classes of the samples, int64 (count,), where they have some.
     """
 
     initial: GraphArray
     fresh: Draw
+    labels: GraphArray | None = None
 
 
 class SamplerGraph(ABC):
@@ -74,8 +80,12 @@ class SamplerGraph(ABC):
         """Images in [-1, 1], (count, C, H, W)."""
 
     def option_ports(self) -> tuple[Port, ...]:
-        """What the sampler takes beside the noise: nothing."""
-        return ()
+        """What the sampler takes beside the noise: with classes, that of the images and how much of it."""
+        return (*label_ports(self.recipe.classes, EACH), *self.guidance_ports())
+
+    def guidance_ports(self) -> tuple[Port, ...]:
+        """The scale of the guidance, where there are classes to guide to."""
+        return (GUIDANCE_PORT,) if self.recipe.classes and self.recipe.guided else ()
 
     def noise_ports(self) -> tuple[Port, ...]:
         """The noise as inputs, draw 0 first."""
@@ -84,6 +94,10 @@ class SamplerGraph(ABC):
     def given(self, inputs: Inputs) -> NoiseSource:
         """The noise taken from the inputs: here draw 0, and no other is asked for."""
         return NoiseSource(inputs["noise"], _no_more)
+
+    def guided(self, noise: NoiseSource, inputs: Inputs) -> Guided:
+        """The recipe's first network, told the classes of the samples."""
+        return Guided(self.networks[0], noise.labels, inputs.get("guidance"), len(self.recipe.classes))
 
     def extras(self) -> list[Built]:
         """Further graphs for hosts with a loop of their own, and for tests: none."""
@@ -150,8 +164,18 @@ def seeded(recipe: Recipe, inputs: Inputs) -> NoiseSource:
     # Not Range(first, first + count): ONNX Runtime counts it in float64 and loses rows from 2^53 on.
     index = inputs["first"] + xp.arange(inputs["count"])
     keys = sample_keys(seed_bits, xp.astype(index, np.uint64))
+    labels = recipe.labels(index, inputs["label"]) if recipe.classes else None
 
     def draw(number: GraphArray) -> GraphArray:
         return recipe.draw(keys, xp.astype(number, np.uint64))
 
-    return NoiseSource(draw(constant([0], np.int64)), draw)
+    return NoiseSource(draw(constant([0], np.int64)), draw, labels)
+
+
+def given(sampler: SamplerGraph, inputs: Inputs) -> NoiseSource:
+    """The noise taken from the inputs, for samples `first` and on of which only the classes depend."""
+    source, recipe = sampler.given(inputs), sampler.recipe
+    if not recipe.classes:
+        return source
+    count = xp.reshape(emit("Shape", source.initial, dtype=np.int64, start=0, end=1), ())
+    return source._replace(labels=recipe.labels(inputs["first"] + xp.arange(count), inputs["label"]))

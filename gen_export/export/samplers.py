@@ -19,10 +19,10 @@ from gen_export.export.sampler_graph import (
     NoiseSource,
     SamplerGraph,
     build,
+    given,
     named,
     seeded,
 )
-from gen_export.export.subgraphs import inline
 from gen_export.models.recipes import Autoregressive, Denoising, OneShot, Recipe
 from gen_export.spec.pixels import to_bytes
 from gen_runtime.ports import Port
@@ -43,7 +43,7 @@ class OneShotGraph(SamplerGraph):
 
     def images(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
         """The decoded noise."""
-        return inline(self.networks[0], noise.initial)[0]
+        return self.guided(noise, inputs).call(noise.initial)[0]
 
 
 KINDS: dict[type[Recipe], type[SamplerGraph]] = {
@@ -69,6 +69,7 @@ def build_samplers(
     pixels = Port("pixels", "float32", ("count", *image), "images in [-1, 1], before they are bytes")
     sampler = KINDS[type(recipe)](recipe, networks, unroll)
     options, network, drawn = sampler.option_ports(), sampler.networks[0], sampler.initial_noise_port()
+    taken = (*sampler.noise_ports(), *(SEED_PORTS[-1:] if recipe.classes else ()), *options)
 
     def from_seed(inputs: Inputs) -> NoiseSource:
         source = seeded(recipe, inputs)
@@ -79,6 +80,6 @@ def build_samplers(
 
     return [
         build(SAMPLE, (*SEED_PORTS, *options), (images,), network, to_images(from_seed), (drawn, pixels)),
-        build(FROM_NOISE, (*sampler.noise_ports(), *options), (images,), network, to_images(sampler.given), (pixels,)),
+        build(FROM_NOISE, taken, (images,), network, to_images(lambda i: given(sampler, i)), (pixels,)),
         *sampler.extras(),
     ]

@@ -61,6 +61,7 @@ def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
     target, source = innermost(), model.clone().graph
     for port, array in zip(source.inputs, inputs, strict=True):
         ir.convenience.replace_all_uses_with(port, array.value)
+        source.initializers.pop(str(port.name), None)  # its default
     prefix = f"{source.name}_{target.num_nodes()}"
     for name, weight in list(source.initializers.items()):
         del source.initializers[name]
@@ -77,6 +78,6 @@ def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
     for node in nodes:
         node.name = None
         for output in node.outputs:
-            output.name = f"{prefix}/{output.name}"
+            output.name, output.shape = f"{prefix}/{output.name}", None  # the shapes are those of other inputs
     target.extend(nodes)
     return [GraphArray(output) for output in outputs]

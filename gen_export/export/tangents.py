@@ -52,14 +52,16 @@ class Applied:
 Rule = Callable[[Applied], GraphArray | None]
 
 
-def directional(model: ir.Model, x: GraphArray, t: GraphArray, direction: GraphArray) -> tuple[GraphArray, GraphArray]:
-    """A network's output at x and t, and its derivative there along a direction in x.
+def directional(
+    model: ir.Model, direction: GraphArray, x: GraphArray, *others: GraphArray
+) -> tuple[GraphArray, GraphArray]:
+    """A network's output at x and its other inputs, and its derivative there along a direction in x.
 
     Raises:
         ExportError: An operator has no rule.
     """
     start = innermost().num_nodes()
-    (output,) = inline(model, x, t)
+    (output,) = inline(model, x, *others)
     tangents: dict[ir.Value, GraphArray] = {x.value: direction}
     for node in list(innermost())[start:]:
         if any(value in tangents for value in node.inputs if value is not None):

@@ -9,6 +9,7 @@ Graphs:
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, get_args
 
 import torch
@@ -16,7 +17,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from gen_export.models.codec import SIZES, encoder_layers, feature_shape
+from gen_export.models.draws import draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.labels import require_classes
 from gen_runtime.ports import Port
 
 LARGEST_SHIFT = 2
@@ -31,12 +34,13 @@ class ClassifierConfig:
         ConfigError: An option outside its range.
     """
 
-    classes: Annotated[int, "K, the number of classes in the data."]
+    classes: Annotated[tuple[str, ...], "Names of the classes in the data."]
     size: Annotated[Size, "Width and depth of the network."] = "small"
     features: Annotated[int, "Length of the feature vector."] = 128
 
     def __post_init__(self) -> None:
-        require(self.classes >= 2, "classes", "at least 2", self.classes)
+        require_classes(self.classes)
+        require(bool(self.classes), "classes", "at least 2", self.classes)
         require(self.size in SIZES, "size", f"one of {', '.join(get_args(Size))}", self.size)
         require(2 <= self.features <= 4096, "features", "2 to 4096", self.features)
 
@@ -55,7 +59,7 @@ class Classifier(Family):
             *encoder_layers(image.channels, config.size), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
             nn.Linear(feature_shape(image, config.size)[0], config.features), nn.SiLU(),
         )  # fmt: skip
-        self.head = nn.Linear(config.features, config.classes)
+        self.head = nn.Linear(config.features, len(config.classes))
 
     def classify(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, n) and logits (B, K) of images (B, C, H, W)."""
@@ -81,9 +85,10 @@ class Classifier(Family):
     def graphs(self) -> list[Graph]:
         """The classes, and the objective."""
         image = self.image_port("image", "images")
-        label = Port("label", "int64", ("batch",), "class of each image", 0, self.config.classes - 1)
+        count = len(self.config.classes)
+        label = Port("label", "int64", ("batch",), "class of each image", 0, count - 1)
         features = Port("features", "float32", ("batch", self.config.features), "what tells the classes apart")
-        logits = Port("logits", "float32", ("batch", self.config.classes), "log odds of the classes, up to a constant")
+        logits = Port("logits", "float32", ("batch", count), "log odds of the classes, up to a constant")
         terms = (
             Port("loss", "float32", (), "mean cross-entropy, in nats", minimum=0),
             Port("accuracy", "float32", (), "share of images classified right", 0, 1),
@@ -99,7 +104,7 @@ def moved(images: Tensor, rng: Generator) -> Tensor:
     count, _, height, width = images.shape
 
     def whole(low: int, high: int) -> Tensor:
-        return torch.randint(low, high + 1, (count, 1), generator=rng, device=images.device)
+        return draw_rows(partial(torch.randint, low, high + 1), (count, 1), rng)
 
     rows = (torch.arange(height, device=images.device) + whole(-LARGEST_SHIFT, LARGEST_SHIFT)).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) + whole(-LARGEST_SHIFT, LARGEST_SHIFT)).clamp(0, width - 1)

@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 
 from gen_export.models.family import ImageShape
+from gen_export.models.labels import LabelEmbedding
 from gen_export.models.layers import GROUPS, Bounded, ResidualBlock, Unpatchify, downsample, patchify, upsample
 
 SIZES = {"tiny": (16, 1), "small": (48, 1), "base": (128, 2)}
@@ -46,14 +47,26 @@ def code_encoder(image: ImageShape, size: str, length: int) -> nn.Sequential:
 
 
 class CodeDecoder(nn.Module):
-    """Vectors (B, length) to images in [-1, 1]."""
+    """Vectors (B, length) to images in [-1, 1].
 
-    def __init__(self, image: ImageShape, size: str, length: int) -> None:
+    Args:
+        image: Shape of an image.
+        size: A key of `SIZES`.
+        length: Numbers a vector.
+        classes: K where it is told the class of the image, else 0.
+    """
+
+    def __init__(self, image: ImageShape, size: str, length: int, classes: int = 0) -> None:
         super().__init__()
         self.feature_shape = feature_shape(image, size)
-        self.features = nn.Linear(length, math.prod(self.feature_shape))
+        features = math.prod(self.feature_shape)
+        self.features = nn.Linear(length, features)
+        self.label = LabelEmbedding(classes, features) if classes else None
         self.layers = nn.Sequential(*decoder_layers(image.channels, size), Bounded())
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Images (B, C, H, W)."""
-        return self.layers(self.features(code).reshape(-1, *self.feature_shape))
+    def forward(self, code: Tensor, label: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) of classes (B,) or (); None is any."""
+        features = self.features(code)
+        if self.label is not None:
+            features = features + self.label(label)
+        return self.layers(features.reshape(-1, *self.feature_shape))

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from gen_export.models.labels import LabelEmbedding
 from gen_export.models.layers import (
     Attention,
     ResidualBlock,
@@ -30,9 +31,10 @@ class UNet(nn.Module):
         channels: C of the image.
         width: Channels at half resolution, twice that at a quarter; a multiple of 16.
         blocks: Residual blocks a resolution and direction.
+        classes: K where it is told the class of the image, else 0.
     """
 
-    def __init__(self, channels: int, width: int, blocks: int) -> None:
+    def __init__(self, channels: int, width: int, blocks: int, classes: int = 0) -> None:
         super().__init__()
         wide, embedding = 2 * width, 4 * width
 
@@ -40,6 +42,7 @@ class UNet(nn.Module):
             return nn.ModuleList(ResidualBlock(channels, embedding) for _ in range(blocks))
 
         self.time = TimeEmbedding(width)
+        self.label = LabelEmbedding(classes, embedding) if classes else None
         self.stem = patchify(channels, width)
         self.down1, self.halve = stack(width), downsample(width, wide)
         self.down2 = stack(wide)
@@ -51,9 +54,11 @@ class UNet(nn.Module):
         self.head = Unpatchify(width, channels)
         self.gain = zero(nn.Conv2d(embedding, channels, 1))
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """The prediction, shape of x (B, C, H, W), for times (B,) or (1,)."""
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+        """The prediction, shape of x (B, C, H, W), for times (B,) or (1,), and classes (B,) or (); None is any."""
         embedding = self.time(time)
+        if self.label is not None:
+            embedding = embedding + self.label(label)[:, :, None, None]
         skip1 = _through(self.down1, self.stem(x), embedding)
         skip2 = _through(self.down2, self.halve(skip1), embedding)
         h = self.middle2(self.attention(self.middle1(skip2, embedding)), embedding)

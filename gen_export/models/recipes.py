@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from gen_export.spec.categorical import next_code
+from gen_export.spec.guidance import guide, sample_labels
 from gen_export.spec.noise import normals, sample_keys, seed_bits, uniforms
 from gen_export.spec.samplers import solve
 from gen_export.spec.solvers import SOLVERS
@@ -32,6 +33,7 @@ class Recipe(ABC):
         dtype: Of the noise.
         noise_shape: Shape of one sample's noise.
         graphs: Names of the graphs that it calls.
+        classes: Names of the classes that the first of them knows; it is told none where there are none.
     """
 
     law: ClassVar[Law] = staticmethod(normals)
@@ -39,20 +41,46 @@ class Recipe(ABC):
     dtype: ClassVar[str] = "float32"
     noise_shape: tuple[int, ...]
     graphs: tuple[str, ...]
+    classes: tuple[str, ...]
+    guided: ClassVar[bool] = True
+    """Whether its classes may be exaggerated."""
 
     @property
     def options(self) -> dict[str, float]:
-        """The sampler's options and their defaults: none."""
-        return {}
+        """The sampler's options and their defaults: those of the classes."""
+        return self._each_class()
+
+    def _each_class(self) -> dict[str, float]:
+        """The options for images of every class in turn, as they are; none without classes."""
+        return self._labelled(len(self.classes) + 1, 1.0)
+
+    def _labelled(self, label: int, guidance: float) -> dict[str, float]:
+        return {"label": label, **({"guidance": guidance} if self.guided else {})} if self.classes else {}
 
     @property
     def trials(self) -> tuple[dict[str, float], ...]:
         """Options beside which an export is compared with torch, the others at their defaults."""
-        return ({},)
+        return ({}, self._one_class()) if self.classes else ({},)
+
+    def _one_class(self) -> dict[str, float]:
+        """The options for images of the first class, twice as much of it as there is; none without classes."""
+        return self._labelled(0, 2.0)
 
     @abstractmethod
-    def sample(self, calls: Sequence[Call], noise: Noise, *args: Any, **options: Any) -> Array:
-        """Images in [-1, 1], from the graphs as functions and the noise of a draw as a function of its number."""
+    def sample(self, calls: Sequence[Call], noise: Noise, labels: Array | None, *args: Any, **options: Any) -> Array:
+        """Images in [-1, 1].
+
+        Args:
+            calls: The graphs as functions. With classes the first may take the labels after its other inputs.
+            noise: The noise of a draw as a function of its number.
+            labels: The classes of the samples, (N,), for a recipe with classes.
+            args: The sampler's options.
+            options: The same by name.
+        """
+
+    def labels(self, indices: Array, label: Any) -> Array:
+        """The classes (N,) of samples with these indices, for the option `label`."""
+        return sample_labels(indices, label, len(self.classes))
 
     def draw(self, keys: Array, number: Array) -> Array:
         """The noise of one draw for samples with these keys, (N, *noise_shape)."""
@@ -66,17 +94,31 @@ class Recipe(ABC):
         return self.draw(keys, np.array([number], np.uint64))
 
 
+def _told(labels: Array | None, guidance: float) -> list[tuple[Array, ...]]:
+    """What a network is told at the end of its inputs, in each of the calls that guidance takes."""
+    known = () if labels is None else (labels,)
+    return [known] if guidance == 1.0 else [known, ()]
+
+
+def _guided(outputs: Sequence[Array], guidance: float) -> Array:
+    """The output of the only call, or that of two calls guided."""
+    conditional, *others = outputs
+    return guide(conditional, others[0], guidance) if others else conditional
+
+
 @dataclass(frozen=True, slots=True)
 class OneShot(Recipe):
     """One call of a decoder: images = decode(noise)."""
 
     noise_shape: tuple[int, ...]
     graphs: tuple[str, ...] = ("decode",)
+    classes: tuple[str, ...] = ()
+    guided: ClassVar[bool] = False
 
-    def sample(self, calls: Sequence[Call], noise: Noise) -> Array:
+    def sample(self, calls: Sequence[Call], noise: Noise, labels: Array | None) -> Array:
         """Images in [-1, 1] of noise draw 0."""
         (decode,) = calls
-        return decode(noise(0))
+        return decode(noise(0)) if labels is None else decode(noise(0), labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +140,7 @@ class Denoising(Recipe):
     solver: str = "ddim"
     spacing: str = "trailing"
     graphs: tuple[str, ...] = ("denoise",)
+    classes: tuple[str, ...] = ()
 
     @property
     def states(self) -> int:
@@ -107,23 +150,38 @@ class Denoising(Recipe):
     @property
     def options(self) -> dict[str, float]:
         """The sampler's options and their defaults."""
-        return {"steps": self.steps, "eta": 0.0, "solver": list(SOLVERS).index(self.solver)}
+        own = {"steps": self.steps, "eta": 0.0, "solver": list(SOLVERS).index(self.solver)}
+        return {**own, **self._each_class()}
 
     @property
     def trials(self) -> tuple[dict[str, float], ...]:
-        """Two steps of every solver that does not take all states, and of ddim with fresh noise.
+        """Two steps of every solver that does not take all states, of ddim with fresh noise, and for one class.
 
         The first divides by sqrt(alpha_bar_T), which even clipped turns float32 rounding into up to a level or two.
         """
         runs = [(i, 0.0) for i, s in enumerate(SOLVERS.values()) if not s.all_states]
-        return tuple({"steps": min(2, self.states), "eta": eta, "solver": i} for i, eta in [*runs, (0, 1.0)])
+        short = [{"steps": min(2, self.states), "eta": eta, "solver": i} for i, eta in [*runs, (0, 1.0)]]
+        return *short, *([{**short[0], **self._one_class()}] if self.classes else [])
 
-    def sample(self, calls: Sequence[Call], noise: Noise, steps: int, eta: float, solver: int) -> Array:
+    def sample(
+        self,
+        calls: Sequence[Call],
+        noise: Noise,
+        labels: Array | None,
+        steps: int,
+        eta: float,
+        solver: int,
+        guidance: float = 1.0,
+    ) -> Array:
         """Images in [-1, 1]; the denoiser takes one state t for the whole batch."""
         (denoise,) = calls
         x = noise(0)
         abars = array_namespace(x).asarray(self.alpha_bars, dtype=x.dtype)
-        return solve(denoise, x, noise, abars, steps, list(SOLVERS)[solver], eta, self.spacing)
+
+        def guided(x: Array, t: Any) -> Array:
+            return _guided([denoise(x, t, *label) for label in _told(labels, guidance)], guidance)
+
+        return solve(guided, x, noise, abars, steps, list(SOLVERS)[solver], eta, self.spacing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +206,7 @@ class Autoregressive(Recipe):
     grid: tuple[int, int]
     cache_shape: tuple[int, ...]
     graphs: tuple[str, ...] = ("predict", "decode")
+    classes: tuple[str, ...] = ()
 
     @property
     def noise_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -157,23 +216,34 @@ class Autoregressive(Recipe):
     @property
     def options(self) -> dict[str, float]:
         """The sampler's options and their defaults."""
-        return {"temperature": 1.0, "top_k": self.codes}
+        return {"temperature": 1.0, "top_k": self.codes, **self._each_class()}
 
     @property
     def trials(self) -> tuple[dict[str, float], ...]:
-        """The defaults, and a colder choice among fewer codes."""
-        return {}, {"temperature": 0.5, "top_k": max(1, self.codes // 4)}
+        """The defaults, and a colder choice among fewer codes, for one class."""
+        return {}, {"temperature": 0.5, "top_k": max(1, self.codes // 4), **self._one_class()}
 
-    def sample(self, calls: Sequence[Call], noise: Noise, temperature: float, top_k: int) -> Array:
+    def sample(
+        self,
+        calls: Sequence[Call],
+        noise: Noise,
+        labels: Array | None,
+        temperature: float,
+        top_k: int,
+        guidance: float = 1.0,
+    ) -> Array:
         """Images in [-1, 1]; the network takes one position for the whole batch."""
         predict, decode = calls
         u = noise(0)
         xp, place = array_namespace(u), device(u)
         code = xp.zeros(u.shape[:1], dtype=xp.int64, device=place)
-        cache = xp.zeros((u.shape[0], *self.cache_shape), dtype=xp.float32, device=place)
-        codes = []
+        empty = xp.zeros((u.shape[0], *self.cache_shape), dtype=xp.float32, device=place)
+        ways, codes = _told(labels, guidance), []
+        caches = [empty] * len(ways)
         for position in range(u.shape[1]):
-            logits, cache = predict(code, position, cache)
+            found = [predict(code, position, cache, *label) for cache, label in zip(caches, ways, strict=True)]
+            caches = [cache for _, cache in found]
+            logits = _guided([logits for logits, _ in found], guidance)
             code = next_code(logits, u[:, position], temperature, top_k)
             codes.append(code)
         return decode(xp.reshape(xp.stack(codes, axis=1), (-1, *self.grid)))

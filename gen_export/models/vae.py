@@ -7,12 +7,14 @@ Spec:
     z    = mu(x) + exp(logvar(x) / 2) eps,  eps ~ N(0, I)
     loss = mean |decode(z) - x|^2 + beta mean KL(N(mu, exp logvar) || N(0, 1))       (means, not sums)
     sample: decode(z), z ~ N(0, I)
+With classes, both networks are told the image's, withheld from some; any class by default. Sohn et al., *Learning
+Structured Output Representation using Deep Conditional Generative Models* (NeurIPS 2015).
 
 With n latents and D pixel values, beta = 2 s^2 n / D makes the loss 2 s^2 / D times the negative ELBO of a likelihood
 of variance s^2, up to a constant. K latents of each image bound log p(image) more closely than the ELBO does: Burda et
 al., *Importance Weighted Autoencoders* (2016), arXiv:1509.00519, equation 8.
 
-Graphs:
+Graphs, each with the label () as a last input where there are classes:
     encode:      image (B, C, H, W)             ->  mu (B, n), logvar (B, n)
     decode:      z (B, n)                       ->  image (B, C, H, W)
     reconstruct: image                          ->  reconstruction (B, C, H, W): decode(mu)
@@ -28,7 +30,9 @@ import torch
 from torch import Generator, Tensor
 
 from gen_export.models.codec import SIZES, CodeDecoder, code_encoder
+from gen_export.models.draws import draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.labels import Classes, LabelEmbedding, label_ports, require_classes, told
 from gen_export.models.recipes import OneShot
 from gen_export.spec import vae
 from gen_export.spec.objectives import mse
@@ -46,12 +50,14 @@ class VAEConfig:
     size: Annotated[Size, "Width and depth of the networks."] = "small"
     latent: Annotated[int, "Number of latent variables."] = 32
     beta: Annotated[float, "Weight of the KL term (a mean over latents)."] = 0.005
+    classes: Classes = ()
 
     def __post_init__(self) -> None:
         require(self.size in SIZES, "size", f"one of {', '.join(get_args(Size))}", self.size)
         require(1 <= self.latent <= 65_536, "latent", "1 to 65536", self.latent)
         # float32 then holds the variance that beta stands for too, whatever the image.
         require(self.beta == 0 or 1e-30 <= self.beta <= 1e30, "beta", "0 or a number from 1e-30 to 1e30", self.beta)
+        require_classes(self.classes)
 
 
 class VAE(Family):
@@ -64,41 +70,48 @@ class VAE(Family):
     def __init__(self, config: VAEConfig, image: ImageShape) -> None:
         super().__init__(config, image)
         self.encoder = code_encoder(image, config.size, 2 * config.latent)
-        self.decoder = CodeDecoder(image, config.size, config.latent)
+        classes = len(config.classes)
+        self.decoder = CodeDecoder(image, config.size, config.latent, classes)
+        self.label = LabelEmbedding(classes, 2 * config.latent) if classes else None
 
-    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and log-variance, each (B, n)."""
+    def encode(self, image: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log-variance, each (B, n), of images of classes (B,) or (); None is any."""
         latent = self.config.latent
         both = self.encoder(image)
+        if self.label is not None:
+            both = both + self.label(label)
         return both[:, :latent], both[:, latent:]
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) of latents (B, n)."""
-        return self.decoder(z)
+        return self.decoder(z, label)
 
-    def reconstruct(self, image: Tensor) -> Tensor:
+    def reconstruct(self, image: Tensor, label: Tensor | None = None) -> Tensor:
         """The decoded posterior mean."""
-        return self.decode(self.encode(image)[0])
+        return self.decode(self.encode(image, label)[0], label)
 
-    def objective(self, image: Tensor, eps: Tensor, beta: Tensor | float) -> tuple[Tensor, ...]:
+    def objective(
+        self, image: Tensor, eps: Tensor, beta: Tensor | float, label: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         """The loss, its reconstruction and its KL for given noise; on the way, the posterior and the latent."""
-        mu, logvar = self.encode(image)
+        mu, logvar = self.encode(image, label)
         z = vae.reparameterize(mu, logvar, eps)
-        reconstruction = mse(self.decode(z), image)
+        reconstruction = mse(self.decode(z, label), image)
         kl = vae.kl_mean(mu, logvar)
         return vae.beta_vae_loss(reconstruction, kl, beta), reconstruction, kl, mu, logvar, z
 
-    def bound(self, image: Tensor, eps: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def bound(self, image: Tensor, eps: Tensor, variance: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Lower bounds of log p(image) in nats, (B,) each: the ELBO, and the importance-weighted one.
 
         Args:
             image: Images, (B, C, H, W).
             eps: Standard normal noise, (K, B, n).
             variance: That of the likelihood, ().
+            label: The class of all, (); None is any.
         """
-        mu, logvar = (torch.broadcast_to(value, eps.shape) for value in self.encode(image))
+        mu, logvar = (torch.broadcast_to(value, eps.shape) for value in self.encode(image, label))
         z = vae.reparameterize(mu, logvar, eps)
-        x_hat = self.decode(z.flatten(0, 1))
+        x_hat = self.decode(z.flatten(0, 1), label)
         x = torch.broadcast_to(image, (*eps.shape[:2], *self.image.chw)).flatten(0, 1)
         log_w = vae.log_importance_weights(x, x_hat, variance, *(value.flatten(0, 1) for value in (z, mu, logvar)))
         log_w = log_w.reshape(eps.shape[:2])
@@ -115,8 +128,8 @@ class VAE(Family):
     def elbo_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The loss with its two terms."""
         x = batch.images
-        eps = torch.randn((len(x), self.config.latent), generator=rng, device=x.device)
-        loss, reconstruction, kl, *_ = self.objective(x, eps, self.config.beta)
+        eps = draw_rows(torch.randn, (len(x), self.config.latent), rng)
+        loss, reconstruction, kl, *_ = self.objective(x, eps, self.config.beta, told(batch, self.config.classes, rng))
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
     def rebuild(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -132,20 +145,34 @@ class VAE(Family):
         logvar = Port("logvar", "float32", latent, "posterior log-variance")
         z, eps = (Port(name, "float32", latent, "standard normal latent") for name in ("z", "eps"))
         beta = Port("beta", "float32", (), "weight of the KL term", minimum=0, default=self.config.beta, optional=True)
+        label = label_ports(self.config.classes)
         terms = (
             Port("loss", "float32", (), "reconstruction + beta * kl"),
             Port("reconstruction", "float32", (), "mean squared error over pixels"),
             Port("kl", "float32", (), "mean KL over latents, in nats", minimum=0),
         )
         return [
-            Graph("encode", "The posterior of images.", self.encode, (image,), (mu, logvar)),
-            Graph("decode", "Images of latents.", self.decode, (z,), (image,)),
-            Graph("reconstruct", "Images through the posterior mean and back.", self.reconstruct, (image,), (rebuilt,)),
-            Graph("objective", "The loss and its terms.", self.objective, (image, eps, beta), terms, (mu, logvar, z)),
-            self._bound_graph(image),
+            Graph("encode", "The posterior of images.", self.encode, (image, *label), (mu, logvar)),
+            Graph("decode", "Images of latents.", self.decode, (z, *label), (image,)),
+            Graph(
+                "reconstruct",
+                "Images through the posterior mean and back.",
+                self.reconstruct,
+                (image, *label),
+                (rebuilt,),
+            ),
+            Graph(
+                "objective",
+                "The loss and its terms.",
+                self.objective,
+                (image, eps, beta, *label),
+                terms,
+                (mu, logvar, z),
+            ),
+            self._bound_graph(image, *label),
         ]
 
-    def _bound_graph(self, image: Port) -> Graph:
+    def _bound_graph(self, image: Port, *label: Port) -> Graph:
         """The graph `bound`."""
         noise = Port("eps", "float32", ("samples", "batch", self.config.latent), "standard normal latents")
         default, what = self.likelihood_variance(), "variance of the likelihood"
@@ -155,8 +182,8 @@ class VAE(Family):
             Port(name, "float32", ("batch",), f"{what} bound of log p(image), in nats")
             for name, what in (("elbo", "evidence lower"), ("bound", "importance-weighted lower"))
         )
-        return Graph("bound", "How likely images are, at least.", self.bound, (image, noise, variance), bounds)
+        return Graph("bound", "How likely images are, at least.", self.bound, (image, noise, variance, *label), bounds)
 
     def recipe(self) -> OneShot:
         """One decoder call."""
-        return OneShot((self.config.latent,))
+        return OneShot((self.config.latent,), classes=self.config.classes)

@@ -19,6 +19,7 @@ Graphs (h = H/4, w = W/4):
     objective:   image, beta ()                  ->  loss (), reconstruction (), codebook (), commitment ()
     nll:         indices                         ->  nats (B)
     predict:     code (B), position (1), cache   ->  logits (B, K), cache_out
+With classes, the prior is told the image's, withheld from some: nll and predict then take a label (), by default any.
 """
 
 import math
@@ -31,7 +32,8 @@ from torch import Generator, Tensor, nn
 
 from gen_export.models.codebook import AverageCodebook, Codebook
 from gen_export.models.codec import SIZES, decoder_layers, encoder_layers, feature_shape
-from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
+from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, Total, require
+from gen_export.models.labels import Classes, label_ports, require_classes, told
 from gen_export.models.layers import Bounded
 from gen_export.models.prior import Prior
 from gen_export.models.recipes import Autoregressive
@@ -59,6 +61,7 @@ class VQVAEConfig:
         Literal["ema", "gradient"], "How codes move: as averages of their latents, or by gradients."
     ] = "ema"
     decay: Annotated[float, "Weight of the past in the averages of an ema codebook."] = 0.99
+    classes: Classes = ()
 
     def __post_init__(self) -> None:
         require(self.size in SIZES, "size", f"one of {', '.join(get_args(Size))}", self.size)
@@ -67,6 +70,7 @@ class VQVAEConfig:
         require(0 <= self.beta <= torch.finfo(torch.float32).max, "beta", "a float32 number, at least 0", self.beta)
         require(self.codebook in CODEBOOKS, "codebook", f"one of {', '.join(CODEBOOKS)}", self.codebook)
         require(0 <= self.decay < 1, "decay", "a number from 0 to below 1", self.decay)
+        require_classes(self.classes)
 
 
 class VQVAE(Family):
@@ -90,7 +94,7 @@ class VQVAE(Family):
             if config.codebook == "ema"
             else Codebook(config.codes, dim)
         )
-        self.prior = Prior(config.codes, length, size)
+        self.prior = Prior(config.codes, length, size, len(config.classes))
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Indices (B, h, w) of the codes nearest to the latents, and the latents (B, h, w, d)."""
@@ -123,12 +127,12 @@ class VQVAE(Family):
         selected = self.lookup(indices)
         return *self._terms(image, encoded, selected, beta), encoded, selected
 
-    def nll(self, indices: Tensor) -> Tensor:
-        """Negative log-likelihood of grids of codes under the prior, in nats, (B,)."""
-        return self._nats(indices).sum(1)
+    def nll(self, indices: Tensor, label: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood of grids of codes under the prior, in nats, (B,), of classes (B,) or ()."""
+        return self._nats(indices, label).sum(1)
 
-    def _nats(self, indices: Tensor) -> Tensor:
-        return self.prior.nats(indices.reshape(-1, math.prod(self.grid)))
+    def _nats(self, indices: Tensor, label: Tensor | None) -> Tensor:
+        return self.prior.nats(indices.reshape(-1, math.prod(self.grid)), label)
 
     def _image(self, quantized: Tensor) -> Tensor:
         return self.decoder(quantized.permute(0, 3, 1, 2))
@@ -143,25 +147,35 @@ class VQVAE(Family):
     def players(self) -> tuple[Player, ...]:
         """The autoencoder in the first half of a run, the prior over its codes in the second."""
         return (
-            Player("autoencoder", (self.encoder, self.decoder, self.codebook), self.code_losses, end=0.5),
+            Player(
+                "autoencoder",
+                (self.encoder, self.decoder, self.codebook),
+                self.code_losses,
+                end=0.5,
+                settle=self.settle_codes,
+            ),
             Player("prior", (self.prior,), self.prior_losses, begin=0.5),
         )
 
     def code_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
-        """The loss, its terms, and how many codes the batch uses in effect; in training, the codebook learns."""
+        """The loss, its terms, and how many codes the batch uses in effect; in training, the codebook takes note."""
         indices, encoded = self.encode(batch.images)
         terms = self._terms(batch.images, encoded, self.lookup(indices), self.config.beta)
         usage = F.one_hot(indices.flatten(), self.config.codes).float()
         if self.training:
-            self.codebook.learn(encoded.detach().flatten(0, 2), usage, rng)
+            self.codebook.note(encoded.detach().flatten(0, 2), usage, rng)
         named = dict(zip(("loss", "reconstruction", "codebook", "commitment"), terms, strict=True))
         return {**named, "perplexity": vqvae.perplexity(usage.sum(0))}
+
+    def settle_codes(self, total: Total) -> dict[str, Tensor]:
+        """The codebook learns; how many codes the whole batch used in effect."""
+        return {"perplexity": vqvae.perplexity(self.codebook.learn(total))}
 
     def prior_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The prior's negative log-likelihood of the images' codes, in nats a code."""
         with torch.no_grad():
             indices = self.encode(batch.images)[0]
-        return {"prior_loss": self._nats(indices).mean()}
+        return {"prior_loss": self._nats(indices, told(batch, self.config.classes, rng)).mean()}
 
     def rebuild(self, x: Tensor) -> tuple[Tensor, ...]:
         """The reconstructions."""
@@ -212,13 +226,14 @@ class VQVAE(Family):
             for name, which in (("cache", "before"), ("cache_out", "so far"))
         )
         logits = Port("logits", "float32", ("batch", self.config.codes), "unnormalised log-probabilities of the code")
+        label = label_ports(self.config.classes)
         return [
-            Graph("nll", "How likely codes are under the prior.", self.nll, (self._indices_port(),), (nats,)),
+            Graph("nll", "How likely codes are under the prior.", self.nll, (self._indices_port(), *label), (nats,)),
             Graph(
                 "predict",
                 "One step of the prior.",
                 self.prior.step,
-                (code, position, cache),
+                (code, position, cache, *label),
                 (logits, cache_out),
             ),
         ]
@@ -228,4 +243,4 @@ class VQVAE(Family):
 
     def recipe(self) -> Autoregressive:
         """Codes from the prior one by one, then one decoder call."""
-        return Autoregressive(self.config.codes, self.grid, self.prior.cache_shape)
+        return Autoregressive(self.config.codes, self.grid, self.prior.cache_shape, classes=self.config.classes)

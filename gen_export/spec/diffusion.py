@@ -59,6 +59,23 @@ PREDICTIONS = {"eps": _as_it_is, "v": eps_from_velocity, "x0": eps_from_x0}
 """What a network may give, by name, and the noise that it implies: of x_t, its output and abar_t."""
 
 
+def velocity(x_0: Array, eps: Array, abar_t: Array) -> Array:
+    """The velocity sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 of a clean image and its noise."""
+    return sqrt_nonneg(abar_t) * eps - sqrt_nonneg(1.0 - abar_t) * x_0
+
+
+def _noise(x_0: Array, eps: Array, abar_t: Array) -> Array:
+    return eps
+
+
+def _clean(x_0: Array, eps: Array, abar_t: Array) -> Array:
+    return x_0
+
+
+TARGETS = {"eps": _noise, "v": velocity, "x0": _clean}
+"""What a network of each of `PREDICTIONS` should give: of x_0, eps and abar_t."""
+
+
 def epsilon_loss(eps_hat: Array, eps: Array) -> Array:
     """Mean squared error of the predicted noise, unweighted (`epsPredLoss`)."""
     return mse(eps_hat, eps)

@@ -72,7 +72,7 @@ class DecoderCertificate:
 
 
 def certify(files: Files, radius: float, seed: int, points: int) -> DecoderCertificate:
-    """The certificate of a decoder around a latent of a seed.
+    """The certificate of a decoder around a latent of a seed, for images of any class.
 
     Args:
         files: A main file with its parts.
@@ -88,7 +88,7 @@ def certify(files: Files, radius: float, seed: int, points: int) -> DecoderCerti
     if not 0 <= radius < math.inf:
         raise ConfigError(f"radius: expected a number of at least 0, found {radius}")
     graph = decoder(files)
-    file, (port,) = files.probe(graph).file, files.probe(graph).graph.card.inputs
+    file, port = files.probe(graph).file, files.probe(graph).graph.card.inputs[0]
     z, enclosure = latent(files, seed), Enclosure(file, port.name, "image")
     intervals = _around(enclosure, z, radius)
     moved = np.maximum(*_moves(intervals, still := _around(enclosure, z, 0.0)))
@@ -121,7 +121,7 @@ def latent(files: Files, seed: int) -> Array:
     """A latent (1, n), float32: a draw of the prior, or the code of noise where there is no prior."""
     if files.card.family == "autoencoder":
         return files.run("encode", files.inputs("encode", 1, f"latent {seed}"))["code"]
-    (port,) = files.probe(decoder(files)).graph.card.inputs
+    port = files.probe(decoder(files)).graph.card.inputs[0]
     return random(f"latent {seed}").standard_normal((1, int(port.shape[1]))).astype(np.float32)
 
 
@@ -158,7 +158,7 @@ def _lipschitz(files: Files, graph: str, source: str) -> tuple[float | None, str
 def _tried(files: Files, z: Array, radius: float, points: int, intervals: Box) -> tuple[float, float]:
     """The largest change of a pixel at corners of the box and inside it, in grey levels, and the largest excess."""
     graph = decoder(files)
-    (port,) = files.probe(graph).graph.card.inputs
+    port = files.probe(graph).graph.card.inputs[0]
     rng = random("points of a box")
     ways = rng.uniform(-1, 1, (points, z.size))
     ways[::2] = np.sign(ways[::2])

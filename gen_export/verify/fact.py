@@ -53,6 +53,7 @@ class Fact:
         check: Of a file's graphs, or without arguments for a fact of pure mathematics.
         families: Whose files it is about; none for pure mathematics.
         graphs: Which of their graphs it runs.
+        ports: Inputs and outputs of those without which it says nothing.
         aliases: Other names that the reference has for the same statement.
         replaces: Names that the reference shows to be wrong or missing, for which this one stands.
     """
@@ -65,6 +66,7 @@ class Fact:
     check: Callable[..., Finding]
     families: tuple[str, ...] = ()
     graphs: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
 
@@ -79,6 +81,7 @@ def fact(
     hypotheses: str = "none",
     families: tuple[str, ...] = (),
     graphs: tuple[str, ...] = (),
+    ports: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     replaces: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Finding]], Callable[..., Finding]]:
@@ -88,7 +91,9 @@ def fact(
 
     def register(check: Callable[..., Finding]) -> Callable[..., Finding]:
         statement = " ".join((check.__doc__ or "").split())
-        FACTS[name] = Fact(name, section, statement, hypotheses, kind, check, families, graphs, aliases, replaces)
+        FACTS[name] = Fact(
+            name, section, statement, hypotheses, kind, check, families, graphs, ports, aliases, replaces
+        )
         return check
 
     return register

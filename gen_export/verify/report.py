@@ -68,13 +68,20 @@ def _number(value: float) -> float | str:
 def of_files(files: Files, only: Callable[[Fact], bool] = lambda fact: True) -> Iterator[Outcome]:
     """The outcomes of the facts about a model's files, as they are found."""
     for fact in FACTS.values():
-        if files.card.family in fact.families and only(fact):
+        if _is_about(fact, files) and only(fact):
             yield _checked(fact, files)
 
 
 def of_mathematics(only: Callable[[Fact], bool] = lambda fact: True) -> Iterator[Outcome]:
     """The outcomes of the facts that are about no file."""
     return (_checked(fact) for fact in FACTS.values() if not fact.families and only(fact))
+
+
+def _is_about(fact: Fact, files: Files) -> bool:
+    """Whether a fact says something about these files: of their family, and with the ports that it speaks of."""
+    cards = [files.probe(name).graph.card for name in fact.graphs if name in files.graphs]
+    at_hand = {port.name for card in cards for port in (*card.inputs, *card.outputs)}
+    return files.card.family in fact.families and at_hand >= {*fact.ports}
 
 
 def _checked(fact: Fact, *files: Files) -> Outcome:

@@ -117,3 +117,11 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     out, _ = run(command, "--help")
 
     assert re.search(rf"Example: gen-export data {command}", out)
+
+
+def test_shards_tells_how_to_train_on_what_it_wrote(photos: Path, tmp_path: Path) -> None:
+    out, err = run("shards", photos, tmp_path / "out", "--size", 8, "--per-shard", 4)
+
+    assert out.strip() == f"3 shards: train with --data '{tmp_path / 'out'}/shard-{{000000..000002}}.tar'"
+    assert f"bad image: {photos / 'notes.txt'}: expected an image" in err
+    assert len(list((tmp_path / "out").glob("*.tar"))) == 3

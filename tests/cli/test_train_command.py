@@ -30,10 +30,9 @@ def no_export(monkeypatch):
 
 
 def options(name):
-    """The options of a family and of the loop; the data decides the number of classes."""
-    return [
-        field.name for field in (*fields(family_class(name).Config), *fields(TrainSettings)) if field.name != FROM_DATA
-    ]
+    """The options of a family and of the loop; a classifier's classes are always those of the data."""
+    own = [field for field in fields(family_class(name).Config) if field.name != FROM_DATA or name != "classifier"]
+    return [field.name for field in (*own, *fields(TrainSettings))]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -47,13 +46,22 @@ def test_a_familys_help_lists_its_options_and_the_loops_with_their_defaults(call
     assert all(heading in out for heading in ("Model", "Training"))
 
 
+def test_a_model_with_classes_is_told_those_of_the_data_and_draws_them_by_name(call, dots, tmp_path):
+    code, _, _ = call("train", "vae", "--data", dots, "--out", "here", *SHORT, "--classes")
+    drawn = load(tmp_path / "here" / "vae.onnx", device="cpu").sample(2, label="class_1")
+
+    assert code == 0
+    assert checkpoint.load(tmp_path / "here")[0].config["classes"] == ["class_0", "class_1"]
+    assert drawn.shape == (2, 8, 8, 1)
+
+
 def test_options_reach_the_model_the_loop_and_the_data(call, no_export, dots, tmp_path):
     options = ("--latent", 5, "--beta", 0.5, "--lr", 0.01, "--seed", -9)
     code, out, _ = call("train", "vae", "--data", dots, "--out", "here", *SHORT, *options)
     record, _ = checkpoint.load(tmp_path / "here")
 
     assert code == 0
-    assert record.config == {"size": "tiny", "latent": 5, "beta": 0.5}
+    assert record.config == {"size": "tiny", "latent": 5, "beta": 0.5, "classes": []}
     assert (record.settings.steps, record.settings.lr, record.settings.seed) == (6, 0.01, -9)
     assert record.data["source"] == str(dots)
     assert (tmp_path / "here" / FILE).is_file()
@@ -88,9 +96,10 @@ def given(option):
         "precision": "float32",
         "data": "sprites",
         "predict": "v",
+        "loss": "eps",
         "codebook": "gradient",
     }
-    switch = option in ("strict", "compile", "spectral")
+    switch = option in ("strict", "compile", "spectral", "classes")
     return [f"--{option.replace('_', '-')}", *([] if switch else [values.get(option, "1")])]
 
 

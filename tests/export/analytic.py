@@ -73,6 +73,55 @@ class GaussianData:
         return Denoising(self.mean.shape, self.abars.astype(np.float32), steps, **options)
 
 
+@dataclass(frozen=True, slots=True)
+class ClassedData:
+    """Images N(mean of their class, variance I); of any class, N(the last mean, variance I).
+
+    Guided denoising of such data is denoising of data whose mean is moved along the difference of the two.
+    """
+
+    classes: tuple[str, ...]
+    means: np.ndarray
+    variance: float
+    abars: np.ndarray
+
+    def guided(self, label: int, scale: float) -> GaussianData:
+        """The data that a class looks like with guidance."""
+        anything = self.means[-1]
+        return GaussianData(anything + scale * (self.means[label] - anything), self.variance, self.abars)
+
+    def images(self, seed: int, indices: Sequence[int], label: int, scale: float, steps: int, **how: Any) -> np.ndarray:
+        """What the sampler should give, one after another: of classes in turn where the label is one more than any."""
+        drawn = []
+        for index in indices:
+            own = index % len(self.classes) if label > len(self.classes) else label
+            noise = seeded_noise(seed, [index], self.means.shape[1:])
+            drawn.append(self.guided(own, scale).images(noise, steps, **how))
+        return np.concatenate(drawn)
+
+    def network(self) -> ir.Model:
+        """The denoiser as an ONNX model: x (batch, C, H, W), t and labels -> eps_hat."""
+        text = """
+            <ir_version: 8, opset_import: ["" : 18]>
+            denoise (float[batch, channels, height, width] x, int64[levels] t, int64[rows] label)
+                => (float[batch, channels, height, width] eps_hat)
+            {
+                gain_t = Gather(gain, t)
+                shift_t = Gather(shift, t)
+                mean = Gather(means, label)
+                center = Mul(shift_t, mean)
+                apart = Sub(x, center)
+                eps_hat = Mul(gain_t, apart)
+            }
+        """
+        gain, shift = (table.reshape(-1, 1, 1, 1) for table in self.guided(0, 1.0).tables())
+        return parse(text, gain=gain, shift=shift, means=self.means)
+
+    def recipe(self, steps: int = 8) -> Denoising:
+        """How the files sample it."""
+        return Denoising(self.means.shape[1:], self.abars.astype(np.float32), steps, classes=self.classes)
+
+
 def mixture_network(data: Mixture) -> ir.Model:
     """The exact denoiser of a mixture in the plane as an ONNX model: x (batch, 1, 1, 2) and t -> eps_hat."""
     centers, precisions, levels = (np.stack(rows) for rows in zip(*map(data.law, range(len(data.abars))), strict=True))

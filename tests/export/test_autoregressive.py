@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from scipy import stats
 
-from gen_export.export import autoregressive
+from gen_export.export import autoregressive, guided
 from gen_export.export.graph_arrays import GraphArray
 from gen_export.export.samplers import FROM_NOISE, SAMPLE, Built, build_samplers
 from gen_export.export.subgraphs import inline
@@ -202,6 +202,7 @@ def test_the_recipe_draws_the_same_codes_with_arrays(sample: Session, options: d
             lambda indices: decode.run(None, {"indices": indices})[0],
         ],
         lambda draw: RECIPE.seeded(2, np.arange(30), draw),
+        None,
         **{**RECIPE.options, **options},
     )
 
@@ -259,7 +260,7 @@ def predicted(change: Callable[..., tuple[Any, ...]]) -> tuple[Any, str, Any]:
     def wrong(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
         return inline(model, *(change(*inputs) if len(inputs) == 3 else inputs))
 
-    return autoregressive, "inline", wrong
+    return guided, "inline", wrong
 
 
 def drawn(change: Callable[..., Any]) -> tuple[Any, str, Any]:

@@ -292,7 +292,7 @@ def test_the_objective_file_is_the_error_of_the_denoise_file_on_noised_images(mo
     eps = np.random.default_rng(1).standard_normal(x0.shape).astype(np.float32)
     error = loaded.denoise(loaded.noising(x0, t, eps), t).astype(np.float64) - eps
 
-    assert loaded.objective(x0, t, eps) == pytest.approx(np.mean(error**2), rel=1e-5)
+    assert loaded.objective(x0, t, eps)["epsilon_loss"] == pytest.approx(np.mean(error**2), rel=1e-5)
 
 
 def test_both_curves_of_the_trajectory_are_recorded(exported):

@@ -67,6 +67,7 @@ def samples() -> Iterator[Case]:
     yield Case("nine images, four a run", "gaussian", "sample", {"seed": whole(7), "count": whole(9)}, batch=4)
     window = {"seed": whole(7), "count": whole(5), "first": whole(4), "steps": whole(3), "solver": choice("euler")}
     yield Case("a window in runs of two, with options", "gaussian", "sample", window, batch=2)
+    yield from classes()
     noise = {"noise": drawn("float32", (2, 3, 4, 5), 1, -2, 2)}
     yield Case("images from given noise", "gaussian", "sample_from_noise", noise)
     vae = {"noise": drawn("float32", (2, 6), 2, -2, 2)}
@@ -79,6 +80,23 @@ def samples() -> Iterator[Case]:
         yield Case(f"images of {file} from given noise", file, "sample_from_noise", given)
     fresh = {"step_noise": drawn("float32", (4, 2, 3, 4, 5), 2, -2, 2), "eta": real(0.5), "steps": whole(4)}
     yield Case("images from given noise, fresh in each step", "gaussian", "sample_from_noise", noise | fresh)
+
+
+def classes() -> Iterator[Case]:
+    """Images of classes."""
+    five = {"seed": whole(7), "count": whole(5)}
+    yield Case("each class in turn", "classed", "sample", five)
+    yield Case("each class in turn, from the fifth on", "classed", "sample", five | {"first": whole(4)}, batch=2)
+    yield Case("one class by name", "classed", "sample", five | {"label": choice("bright")})
+    yield Case("any class by number", "classed", "sample", five | {"label": whole(3)})
+    guided = {"seed": whole(5), "count": whole(3), "label": choice("dark"), "guidance": real(1.5)}
+    yield Case("more of a class", "classed", "sample", guided)
+    yield Case("none of a class", "classed", "sample", guided | {"guidance": whole(0)})
+    noise = {"noise": drawn("float32", (2, 3, 4, 5), 1, -2, 2), "guidance": real(0.5), "first": whole(2)}
+    yield Case("classes of given noise", "classed", "sample_from_noise", noise)
+    names = "dark, bright, steep, any, each"
+    unknown = five | {"label": choice("red")}
+    yield Case("a class that is none", "classed", "sample", unknown, error="port", says=names)
 
 
 def networks() -> Iterator[Case]:
@@ -121,6 +139,7 @@ def networks() -> Iterator[Case]:
         ("diffusion", "step", {"x": small, "t": whole(30), "s": whole(20)}),
         ("diffusion", "step", {"x": small, "t": whole(30), "s": whole(20), "eta": real(1.0), "z": direction}),
         ("gaussian", "step", {"x": colour, "t": whole(20), "s": whole(0)}),
+        ("classed", "step", {"x": colour, "t": whole(20), "s": whole(9), "label": whole(2), "guidance": real(2.5)}),
         ("mixture", "step", {"x": drawn("float32", (2, 1, 1, 2), 7, -1, 1), "t": whole(50), "s": whole(40)}),
         (
             "vqvae",
@@ -131,7 +150,8 @@ def networks() -> Iterator[Case]:
     for number, (file, graph, inputs) in enumerate(calls):
         again = " with other options" if (file, graph) in [call[:2] for call in calls[:number]] else ""
         yield Case(f"{graph} of {file}{again}", file, graph, inputs, tolerance=ROUNDING)
-    flow = {"gaussian": colour, "diffusion": small, "mixture": drawn("float32", (2, 1, 1, 2), 7, -1, 1)}
+    plane = drawn("float32", (2, 1, 1, 2), 7, -1, 1)
+    flow = {"gaussian": colour, "classed": colour, "diffusion": small, "mixture": plane}
     for file, x in flow.items():
         steps = {"x": x, "steps": whole(10)}
         yield Case(f"invert of {file}", file, "invert", steps, tolerance=TRAJECTORY)
@@ -140,6 +160,8 @@ def networks() -> Iterator[Case]:
         yield Case(f"log_likelihood of {file}", file, "log_likelihood", probing, tolerance=TRAJECTORY)
         exact = steps | {"probes": whole(0)}
         yield Case(f"log_likelihood of {file}, exactly", file, "log_likelihood", exact, tolerance=TRAJECTORY)
+    bright = {"x": colour, "steps": whole(10), "label": choice("bright")}
+    yield Case("invert to the noise of one class", "classed", "invert", bright, tolerance=TRAJECTORY)
 
 
 def echoes() -> Iterator[Case]:

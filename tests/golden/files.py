@@ -27,7 +27,7 @@ from gen_export.training.checkpoint import restore_averaged
 from gen_export.training.run import Source, about, start
 from gen_export.training.settings import TrainSettings
 from gen_runtime.ports import Port
-from tests.export.analytic import GaussianData, mixture_network
+from tests.export.analytic import ClassedData, GaussianData, mixture_network
 from tests.mixture import four_in_the_plane, levels_even_in_log_snr
 from tests.tiny import OPTIONS
 
@@ -35,6 +35,13 @@ GAUSSIAN = GaussianData(
     np.linspace(-0.95, 0.95, 3 * 4 * 5).reshape(3, 4, 5), 0.09, alpha_bars(cosine_betas(40)).astype(np.float32)
 )
 """RGB images of 4 x 5 pixels whose means cross the whole range, so that clipping acts."""
+CLASSED = ClassedData(
+    ("dark", "bright", "steep"),
+    np.stack([GAUSSIAN.mean * slope + level for slope, level in ((0.2, -0.5), (0.2, 0.5), (1.0, 0.0), (0.1, 0.0))]),
+    0.09,
+    GAUSSIAN.abars,
+)
+"""The same of three classes; the last mean is that of any."""
 MIXTURE = four_in_the_plane(levels_even_in_log_snr(100, 1 / 100, 50).astype(np.float32).astype(np.float64))
 """Points in the plane as images of two grey pixels."""
 FAMILIES = {
@@ -74,6 +81,7 @@ def write_analytic(folder: Path) -> None:
     """The samplers of the denoisers in closed form, and what is made of these beside."""
     mixture = Denoising((1, 1, 2), MIXTURE.abars.astype(np.float32), 20)
     _write_samplers(folder, "gaussian", GAUSSIAN.recipe(), GAUSSIAN.network())
+    _write_samplers(folder, "classed", CLASSED.recipe(), CLASSED.network())
     _write_samplers(folder, "mixture", mixture, mixture_network(MIXTURE))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gen_export.spec.guidance import ANY, EACH
 from gen_export.spec.solvers import SOLVERS
 from gen_export.verify.probe import Probe
 from gen_runtime import Model, load
@@ -108,7 +109,7 @@ def _firm_outputs(case: Case, graph: str, inputs: Mapping[str, Value], model: Mo
         return None
     if "encoded" in outputs and model.graph("quantize").run({"encoded": outputs["encoded"]})["margin"].min() < MARGIN:
         return None
-    if case.file == "gaussian" and graph == "sample" and not np.array_equal(outputs["images"], _closed_form(values)):
+    if case.file in CLOSED and graph == "sample" and not np.array_equal(outputs["images"], CLOSED[case.file](values)):
         return None
     return outputs
 
@@ -120,14 +121,31 @@ def _nearest_border(path: Path, values: Mapping[str, Any]) -> float:
     return float(np.abs(level - np.floor(level) - 0.5).min())
 
 
-def _closed_form(given: Mapping[str, Any]) -> np.ndarray:
+def _gaussian(given: Mapping[str, Any]) -> np.ndarray:
     """The images that the Gaussian file should draw, by float64."""
-    seed, count, first = (int(given.get(name, 0)) for name in ("seed", "count", "first"))
-    noise = seeded_noise(seed, range(first, first + count), files.GAUSSIAN.mean.shape)
+    seed, indices = _drawn(given)
+    noise = seeded_noise(seed, indices, files.GAUSSIAN.mean.shape)
     solver = given.get("solver", "ddim")
     solver = solver if isinstance(solver, str) else list(SOLVERS)[int(solver)]
     return files.GAUSSIAN.images(noise, int(given.get("steps", 8)), float(given.get("eta", 0.0)), solver)
 
+
+def _classed(given: Mapping[str, Any]) -> np.ndarray:
+    """The same of the file with classes."""
+    label = given.get("label", "each")
+    names = (*files.CLASSED.classes, ANY, EACH)
+    label = names.index(label) if isinstance(label, str) else int(label)
+    return files.CLASSED.images(*_drawn(given), label, float(given.get("guidance", 1.0)), 8)
+
+
+def _drawn(given: Mapping[str, Any]) -> tuple[int, range]:
+    """The seed and the numbers of the samples."""
+    seed, count, first = (int(given.get(name, 0)) for name in ("seed", "count", "first"))
+    return seed, range(first, first + count)
+
+
+CLOSED = {"gaussian": _gaussian, "classed": _classed}
+"""Files whose images are known."""
 
 if __name__ == "__main__":
     main()

@@ -68,7 +68,10 @@ def test_training_needs_labels(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("classes", 1), ("size", "huge"), ("features", 1)])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [*(("classes", wrong) for wrong in (("a",), 1, (), ("a", "any"))), ("size", "huge"), ("features", 1)],
+)
 def test_an_option_outside_its_range_is_refused_by_name(option, value):
     with pytest.raises(ConfigError, match=f"^{option}: "):
-        ClassifierConfig(**{"classes": 3, option: value})
+        ClassifierConfig(**{"classes": ("a", "b", "c"), option: value})

@@ -31,8 +31,9 @@ def tensors(family, batch=3):
 @pytest.mark.parametrize(
     ("net", "predict"), [*((net, predict) for net in ("unet", "residual") for predict in NOISE), ("monotone", "eps")]
 )
-def test_the_objective_is_the_mean_squared_error_of_the_noise_on_a_path_computed_by_hand(build_family, net, predict):
-    family = build_family("diffusion", net=net, predict=predict)
+@pytest.mark.parametrize("loss", ["output", "eps"])
+def test_the_objective_is_the_mean_squared_error_on_a_path_computed_by_hand(build_family, net, predict, loss):
+    family = build_family("diffusion", net=net, predict=predict, loss=loss)
     x0, t, eps = tensors(family)
     abar = torch.from_numpy(family.config.alpha_bars())[t].reshape(-1, 1, 1, 1)
     x_t = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
@@ -41,7 +42,11 @@ def test_the_objective_is_the_mean_squared_error_of_the_noise_on_a_path_computed
 
     assert torch.allclose(family.noising(x0, t, eps), x_t, atol=1e-6)
     assert torch.allclose(family.denoise(x_t, t), eps_hat, atol=1e-5, rtol=1e-5)
-    assert torch.allclose(family.objective(x0, t, eps)[0], ((eps_hat - eps) ** 2).mean(), rtol=1e-5)
+    target = {"eps": eps, "v": abar.sqrt() * eps - (1 - abar).sqrt() * x0, "x0": x0}[predict]
+    errors = [((output - target) ** 2).mean(), ((eps_hat - eps) ** 2).mean()]
+    weighs = loss == "output" and predict != "eps"
+    found = family.objective(x0, t, eps)[: 1 + weighs]
+    assert torch.allclose(torch.stack(found), torch.stack(errors if weighs else errors[1:]), rtol=1e-5)
 
 
 def test_a_network_that_gives_the_true_velocity_predicts_the_true_noise(build_family, monkeypatch):

@@ -151,11 +151,11 @@ class LinearGaussian:
         self.matrix = np.linalg.qr(rng.standard_normal((pixels, latents)))[0] * np.linspace(0.5, 2.0, latents)
         self.posterior_variance = 1.0 / (1.0 + (self.matrix**2).sum(0) / self.variance)
 
-    def encode(self, image):
+    def encode(self, image, label=None):
         mu = image.flatten(1) @ torch.from_numpy(self.matrix * self.posterior_variance / self.variance)
         return mu, torch.from_numpy(np.log(self.posterior_variance)).expand_as(mu)
 
-    def decode(self, z):
+    def decode(self, z, label=None):
         return (z @ torch.from_numpy(self.matrix.T)).reshape(-1, 1, 8, 8)
 
     def log_likelihood(self, x):
@@ -186,7 +186,7 @@ def test_with_the_exact_posterior_both_bounds_are_the_log_likelihood_whatever_th
 def test_with_another_posterior_the_bounds_part_and_more_samples_come_close_to_the_log_likelihood(linear, monkeypatch):
     family, model = linear
     wide = math.log(2.0)  # twice the variance: weights are bounded, and their logarithms cost 6 (1 - ln 2) / 2 nats
-    monkeypatch.setattr(family, "encode", lambda image: (model.encode(image)[0], model.encode(image)[1] + wide))
+    monkeypatch.setattr(family, "encode", lambda image, label: (model.encode(image)[0], model.encode(image)[1] + wide))
     image, _ = tensors(family, 1)
     elbo, bound = family.bound(image, noise(family, 20_000, 1), torch.tensor(model.variance, dtype=torch.float64))
     exact = model.log_likelihood(image.flatten(1).numpy())

@@ -7,10 +7,10 @@ import onnx
 
 from gen_export.verify.report import of_files, open_files
 from gen_runtime.errors import GenRuntimeError
-from tests.mutants import autoencoder, classifier, diffusion, gan, mae, samplers, vae, vqvae
+from tests.mutants import autoencoder, classifier, diffusion, gan, labels, mae, samplers, vae, vqvae
 from tests.mutants.tool import Mutant
 
-_MODULES = (autoencoder, mae, vae, vqvae, gan, diffusion, classifier, samplers)
+_MODULES = (autoencoder, mae, vae, vqvae, gan, diffusion, classifier, samplers, labels)
 MUTANTS: list[Mutant] = [mutant for module in _MODULES for mutant in module.MUTANTS]
 
 

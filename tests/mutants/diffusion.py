@@ -21,6 +21,7 @@ from tests.mutants.tool import (
     retype,
     rewire,
     scale,
+    swap,
 )
 from tests.tiny import OPTIONS
 
@@ -160,6 +161,8 @@ _NOISING = [
 ]
 _OBJECTIVE = [
     wrong("the loss is a sum", "objective", retype("ReduceMean", "ReduceSum", -1)),
+    wrong("the noise's loss is a sum", "objective", retype("ReduceMean", "ReduceSum", -2)),
+    wrong("the velocity's terms are exchanged", "objective", swap("Sub", -2)),
     wrong("the loss is not squared", "objective", bypass("Mul", -1)),
     wrong("the network is asked for the image", "objective", rewire("Sub", 1, "x0", -1)),
     wrong("the objective's levels lack the clean state", "objective", levels(one_state_on)),

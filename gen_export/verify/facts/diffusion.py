@@ -9,14 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from gen_export.spec.diffusion import image_ddim_law, image_x0
+from gen_export.spec.diffusion import PREDICTIONS, TARGETS, image_ddim_law, image_x0
 from gen_export.spec.samplers import solve
 from gen_export.spec.schedules import noisy_alpha_bars, trailing_state
 from gen_export.spec.solvers import SOLVERS
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.forward_law import rate_errors
 from gen_export.verify.files import Files, random
-from gen_export.verify.process import DIFFUSION, alpha_bars, denoised, image_shape, noised, stepped
+from gen_export.verify.process import (
+    DIFFUSION,
+    SCALE,
+    alpha_bars,
+    denoised,
+    guidance,
+    guided,
+    image_shape,
+    noised,
+    stepped,
+)
 from gen_export.verify.rounding import NETWORK, UNIT, in_units
 
 BATCH = 4
@@ -106,25 +116,69 @@ def objective_predicts_as_denoise_does(files: Files) -> Finding:
     return in_units(run["eps_hat"], expected, network_error(expected), BATCH, "in units of a network's error")
 
 
+def _noise_loss(files: Files) -> str:
+    """The output with the squared error of the noise: an own one where another is minimised."""
+    outputs = [port.name for port in files.probe("objective").graph.card.outputs]
+    return "epsilon_loss" if "epsilon_loss" in outputs else "loss"
+
+
 @fact(_OURS("loss"), "tolerance", families=DIFFUSION, graphs=("objective",))
 def loss_is_the_mean_squared_error(files: Files) -> Finding:
-    """epsPredLoss: the loss is the mean over all elements of (eps_hat - eps)^2, of the file's own eps_hat."""
+    """epsPredLoss: the mean over all elements of (eps_hat - eps)^2, of the file's own eps_hat."""
     inputs = _trained_on(files, "objective loss")
     run = files.run("objective", inputs, inner=("eps_hat",))
     squares = (run["eps_hat"].astype(np.float64) - inputs["eps"]) ** 2
     # Three roundings a term and one an addition, of numbers that are not negative.
-    return in_units(run["loss"], squares.mean(), (squares.size + 4) * UNIT * squares.mean(), BATCH)
+    return in_units(run[_noise_loss(files)], squares.mean(), (squares.size + 4) * UNIT * squares.mean(), BATCH)
+
+
+@fact(_OURS("output_loss"), "tolerance", families=DIFFUSION, graphs=("objective",), ports=("epsilon_loss",))
+def loss_is_that_of_the_output(files: Files) -> Finding:
+    """loss = mean (F - target)^2 of the file's own output F: the velocity or the clean image, by what the card says."""
+    inputs = _trained_on(files, "output loss")
+    run = files.run("objective", inputs, inner=("output",))
+    target, allowed = _target(files, inputs)
+    apart = run["output"].astype(np.float64) - target
+    rounding = (apart.size + 4) * UNIT * (apart**2).mean()
+    return in_units(run["loss"], (apart**2).mean(), (2.0 * np.abs(apart) * allowed).mean() + rounding, BATCH)
+
+
+def _target(files: Files, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What the network should give, and how far float32 may be from it."""
+    schedule: Any = files.card.schedule
+    abar = alpha_bars(files)[inputs["t"]].reshape(-1, 1, 1, 1)
+    signal, noise = np.sqrt(abar), np.sqrt(1.0 - abar)
+    target = TARGETS[schedule["network"]](inputs["x0"].astype(np.float64), inputs["eps"], abar)
+    signal_error, noise_error = rate_errors(signal, noise)
+    eps, x0 = np.abs(inputs["eps"]), np.abs(inputs["x0"])
+    return target, (signal_error + 2.0 * UNIT * signal) * eps + (noise_error + 2.0 * UNIT * noise) * x0
+
+
+@fact(
+    _OURS("output_implies_the_noise"), "tolerance", families=DIFFUSION, graphs=("objective",), ports=("epsilon_loss",)
+)
+def output_implies_the_noise(files: Files) -> Finding:
+    """eps_hat = sqrt(abar_t) v + sqrt(1 - abar_t) x_t of a velocity, or what is left of x_t without a clean image."""
+    inputs = _trained_on(files, "implied noise")
+    schedule: Any = files.card.schedule
+    run = files.run("objective", inputs, inner=("x", "output", "eps_hat"))
+    abar = alpha_bars(files)[inputs["t"]].reshape(-1, 1, 1, 1)
+    x, output = run["x"].astype(np.float64), run["output"].astype(np.float64)
+    expected = PREDICTIONS[schedule["network"]](x, output, abar)
+    size = np.abs(x) + np.abs(output)
+    allowed = 8.0 * UNIT * size * (1.0 if schedule["network"] == "v" else 1.0 / (1.0 - abar))
+    return in_units(run["eps_hat"], expected, allowed, BATCH)
 
 
 @fact(_OURS("objective_is_its_parts"), "tolerance", families=DIFFUSION, graphs=("objective", "noising", "denoise"))
 def objective_is_made_of_noising_and_denoise(files: Files) -> Finding:
-    """The loss of the file as it runs is mse(denoise(noising(x0, t, eps), t), eps) of the other files."""
+    """The noise's loss of the file as it runs is mse(denoise(noising(x0, t, eps), t), eps) of the other files."""
     inputs = _trained_on(files, "objective parts")
     eps_hat = denoised(files, noised(files, inputs["x0"], inputs["t"], inputs["eps"]), inputs["t"])
     apart = np.abs(eps_hat.astype(np.float64) - inputs["eps"])
     error, expected = network_error(eps_hat), (apart**2).mean()
     allowed = (2.0 * apart * error + error**2).mean() + (apart.size + 4) * UNIT * expected
-    return in_units(files.run("objective", inputs)["loss"], expected, allowed, BATCH)
+    return in_units(files.run("objective", inputs)[_noise_loss(files)], expected, allowed, BATCH)
 
 
 @fact(_OURS("denoise_takes_each_image_at_its_time"), "tolerance", families=DIFFUSION, graphs=("denoise",))
@@ -154,15 +208,18 @@ def _step(
 def _stepped(files: Files, x: np.ndarray, t: int, s: int, eta: float, z: np.ndarray) -> tuple[np.ndarray, float]:
     """The step recomputed from `denoise`, and how far the file's is from it."""
     abars = alpha_bars(files).astype(np.float32)
-    expected, allowed = _step(x, denoised(files, x, t), z, abars[t], abars[s], eta)
-    return expected, in_units(stepped(files, x, t, s, eta, z), expected, allowed, len(x)).error
+    expected, allowed = _step(x, guided(files, x, t), z, abars[t], abars[s], eta)
+    options = guidance(files, "step")
+    errors = 2.0 * SCALE - 1.0 if options else 1.0  # of the two predictions, |w| + |1 - w| times as large
+    return expected, in_units(stepped(files, x, t, s, eta, z, **options), expected, errors * allowed, len(x)).error
 
 
 @fact(_OURS("step_is_the_image_form"), "tolerance", families=DIFFUSION, graphs=("step", "denoise"))
 def step_is_the_image_form(files: Files) -> Finding:
     """x_s = sqrt(abar_s) clip(x_0) + sqrt(1 - abar_s - sigma^2) eps_hat + sigma z, at random t > s and eta 0 to 1.
 
-    The clean image x_0 is clipped: the form of reference section 6.7, not that of section 6.3.
+    The clean image x_0 is clipped: the form of reference section 6.7, not that of section 6.3. With classes, eps_hat is
+    that of the first, guided.
     """
     rng, last = random("image step"), len(alpha_bars(files)) - 1
     pairs = [(last, 0), (last, last - 1), (1, 0)]
@@ -212,25 +269,28 @@ def _sampled(files: Files, noise: np.ndarray, steps: int, eta: float, solver: st
     free = {"steps": steps, "eta": np.float32(eta), "solver": list(SOLVERS).index(solver)}
     free |= {"noise": noise[0], "step_noise": noise[1:]}
     given = {port.name: np.asarray(free[port.name]) for port in ports if port.name in free}
+    given |= guidance(files, "sample_from_noise")
     return files.run("sample_from_noise", given, inner=("pixels",))["pixels"]
 
 
 def _denoisers(files: Files) -> Iterator[Denoiser]:
-    """The file's denoiser, and the same with its output moved as rounding might."""
-    yield lambda x, t: denoised(files, x, t)
+    """The file's denoiser, guided where it knows classes, and the same with its outputs moved as rounding might."""
+    yield lambda x, t: guided(files, x, t, denoised)
     rng = random("jitter")
 
-    def moved(x: np.ndarray, t: int) -> np.ndarray:
-        eps_hat = denoised(files, x, t)
+    def moved(files: Files, x: np.ndarray, t: int, **label: np.ndarray) -> np.ndarray:
+        eps_hat = denoised(files, x, t, **label)
         size = np.float32(JITTER * np.abs(eps_hat).max())
         return eps_hat + size * rng.standard_normal(eps_hat.shape).astype(np.float32)
 
-    yield moved
+    yield lambda x, t: guided(files, x, t, moved)
 
 
 @fact(_OURS("sampler_is_its_steps"), "tolerance", families=DIFFUSION, graphs=("sample_from_noise", "denoise"))
 def sampler_is_its_steps(files: Files) -> Finding:
     """The sampler's pixels are those of its solvers over `denoise`, at its states, from the noise that it is given.
+
+    With classes they are images of the first, guided.
 
     The bound is measured: four times what moving the network's outputs by 2^-24 of their largest does to the pixels of
     the same run, at worst and in root mean square.

@@ -19,6 +19,7 @@ from gen_export.spec.pixels import planes
 from gen_export.spec.schedules import SPACINGS
 from gen_export.verify.fact import Finding, fact, worst
 from gen_export.verify.files import Files, random
+from gen_export.verify.labels import told
 from gen_export.verify.process import DIFFUSION, alpha_bars, denoised, image_shape
 from gen_export.verify.rounding import NETWORK, UNIT, in_units
 
@@ -124,7 +125,8 @@ def inversion_returns_the_image(files: Files) -> Finding:
     """From the noise of a sampled image, as many unclipped steps of ddim return it within an eighth of a grey level."""
     abars, state = alpha_bars(files).astype(np.float32), _state(files)
     steps = min(STEPS, len(abars) - 1)
-    drawn = files.run("sample", {"seed": np.array(42), "count": np.array(2), "steps": np.array(steps)})["images"]
+    given = {"seed": np.array(42), "count": np.array(2), "steps": np.array(steps), **told(files, "sample")}
+    drawn = files.run("sample", given)["images"]
     image = planes(drawn)
     noise, x = (_inverted(files, image, steps, more * ITERATIONS, 0) for more in (1, 2))
     if not np.abs(noise - x).max() <= 1e-2:

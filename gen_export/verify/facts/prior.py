@@ -10,27 +10,44 @@ import numpy as np
 
 from gen_export.errors import NothingToCheckError
 from gen_export.spec.categorical import categorical, keep_top, next_code, temper
+from gen_export.spec.guidance import guide
 from gen_export.verify.fact import Finding, fact, same_bits, worst_of
 from gen_export.verify.facts import codes
 from gen_export.verify.facts.agreement import APART, close, close_bytes
 from gen_export.verify.files import Files, random
+from gen_export.verify.labels import told
 from gen_runtime.inputs import Array
 
 BATCH = 4
 SETTINGS = ((1.0, None), (0.7, 3), (0.0, None), (1.5, 2))
 """Temperature, and among how many codes; None for all."""
+SCALE = 0.5
+"""Of the guidance where there are classes: between the two rows of logits, so that it does not enlarge their errors."""
 _VQVAE = ("vqvae",)
 _OURS = "gen_export.vqvae.{}".format
 Choose = Callable[[Array, int], Array]
 
 
-def steps(files: Files, batch: int, choose: Choose) -> Iterator[tuple[Array, Array]]:
-    """The logits (B, K) of every position, and the codes (B,) that `choose` takes of them."""
-    code, cache = np.zeros(batch, np.int64), np.zeros_like(files.inputs("predict", batch, "steps")["cache"])
+def steps(files: Files, batch: int, choose: Choose, guided: bool = False) -> Iterator[tuple[Array, Array]]:
+    """The logits (B, K) of every position, and the codes (B,) that `choose` takes of them.
+
+    Args:
+        files: The model.
+        batch: B.
+        choose: Of logits and their position.
+        guided: Whether they are guided to the first class, where there are any.
+    """
+    known = {} if not guided else told(files, "predict", 0)
+    ways = [known, told(files, "predict")] if known else [known]
+    code, empty = np.zeros(batch, np.int64), np.zeros_like(files.inputs("predict", batch, "steps")["cache"])
+    caches = [empty] * len(ways)
     for position in range(int(np.prod(codes.grid(files)))):
-        run = files.run("predict", {"code": code, "position": np.array([position]), "cache": cache})
-        cache, code = run["cache_out"], choose(run["logits"], position)
-        yield run["logits"], code
+        at = {"code": code, "position": np.array([position])}
+        runs = [files.run("predict", {**at, "cache": cache, **way}) for cache, way in zip(caches, ways, strict=True)]
+        caches, found = [run["cache_out"] for run in runs], [run["logits"] for run in runs]
+        logits = guide(*found, np.float32(SCALE)) if known else found[0]
+        code = choose(logits, position)
+        yield logits, code
 
 
 @fact(_OURS("nll_is_the_sum_over_steps"), "tolerance", families=_VQVAE, graphs=("nll", "predict", "lookup"))
@@ -94,7 +111,10 @@ def cache_changes_at_one_position(files: Files) -> Finding:
     graphs=("sample_from_noise", "predict", "decode", "lookup"),
 )
 def sampler_steps_draws_and_decodes(files: Files) -> Finding:
-    """Images of noise u are decode of the codes that next_code(logits, u, temperature, top_k) takes step by step."""
+    """Images of noise u are decode of the codes that next_code(logits, u, temperature, top_k) takes step by step.
+
+    With classes they are images of the first, guided.
+    """
     tried = [_sampled(files, temperature, top_k or codes.count(files)) for temperature, top_k in SETTINGS]
     findings = [finding for finding in tried if finding]
     if not findings:
@@ -120,11 +140,13 @@ def _sampled(files: Files, temperature: float, top_k: int) -> Finding | None:
         sure[:] &= large.any(axis=1) & _told_apart(logits, 1 if temperature == 0.0 else top_k)
         return next_code(logits, noise[-1], warmth, top_k)
 
-    drawn = np.stack([code for _, code in steps(files, BATCH, choose)], axis=1)
+    drawn = np.stack([code for _, code in steps(files, BATCH, choose, guided=True)], axis=1)
     if not sure.any():
         return None
     options = {"temperature": np.float32(temperature), "top_k": np.int64(top_k)}
     given = {name: np.asarray(value) for name, value in options.items()}
+    if label := told(files, "sample_from_noise", 0):
+        given |= {**label, "guidance": np.array(SCALE, np.float32)}
     images = files.run("sample_from_noise", {"noise": np.stack(noise, axis=1)[sure], **given})["images"]
     return close_bytes(images, files.run("decode", {"indices": drawn[sure].reshape(-1, *codes.grid(files))})["image"])
 

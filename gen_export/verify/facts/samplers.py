@@ -18,10 +18,10 @@ from gen_export.verify.rounding import UNIT, images_apart, in_units
 SAMPLERS = ("vae", "vqvae", "gan", "diffusion")
 # Options of a run, each held in its port's range; a sampler takes those that it knows.
 TRIALS = (
-    {"steps": 7, "eta": 0.5, "solver": 0, "temperature": 1.0, "top_k": 2**31},
-    {"steps": 3, "eta": 0.0, "solver": 1, "temperature": 0.7, "top_k": 3},
-    {"steps": 2, "eta": 1.0, "solver": 0, "temperature": 0.0, "top_k": 2**31},
-    {"steps": 3, "eta": 0.0, "solver": 4, "temperature": 1.0, "top_k": 2**31},
+    {"steps": 7, "eta": 0.5, "solver": 0, "temperature": 1.0, "top_k": 2**31, "label": 2**31, "guidance": 1.0},
+    {"steps": 3, "eta": 0.0, "solver": 1, "temperature": 0.7, "top_k": 3, "label": 1, "guidance": 1.5},
+    {"steps": 2, "eta": 1.0, "solver": 0, "temperature": 0.0, "top_k": 2**31, "label": 2**31, "guidance": 0.5},
+    {"steps": 3, "eta": 0.0, "solver": 4, "temperature": 1.0, "top_k": 2**31, "label": 0, "guidance": 1.0},
 )
 # Seeds and first samples: the ends of int64, and more samples than int32 and a float32 can count.
 STARTS = ((0, 0), (42, 7), (-1, 2**40), (2**63 - 1, 7))
@@ -57,14 +57,15 @@ def _sample(files: Files, seed: int, first: int, count: int, trial: int = 0) -> 
 
 
 def documented_noise(files: Files, seed: int, first: int, count: int, trial: int = 0) -> dict[str, np.ndarray]:
-    """The noise of samples of a seed as the sibling takes it, for the steps of a trial."""
+    """The noise of samples of a seed as the sibling takes it, for the steps of a trial, and their first number."""
     ports = _ports(files, "sample_from_noise")
     shape = ports["noise"].shape[1:]
     samples = (first + np.arange(count)).astype(np.uint64)
+    noise = {"first": np.array(first)} if "first" in ports else {}
     if _uniform(files):
         keys = sample_keys(seed_bits(seed), samples)
-        return {"noise": uniforms(keys, np.zeros(1, np.uint64), math.prod(shape)).reshape(count, *shape)}
-    noise = {"noise": sample_normals(seed, samples, 0, shape)}
+        return {**noise, "noise": uniforms(keys, np.zeros(1, np.uint64), math.prod(shape)).reshape(count, *shape)}
+    noise["noise"] = sample_normals(seed, samples, 0, shape)
     if "step_noise" in ports:
         draws = ports["step_noise"].shape[0]
         fixed = draws if isinstance(draws, int) else int(_options(files, "sample", trial)["steps"])

@@ -13,6 +13,7 @@ from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.agreement import APART, close, close_bytes
 from gen_export.verify.facts.squared_error import mse_slack
 from gen_export.verify.files import Files, random
+from gen_export.verify.labels import told
 from gen_export.verify.rounding import UNIT
 from gen_runtime.inputs import Array
 
@@ -43,9 +44,14 @@ def images_are_in_range(files: Files) -> Finding:
 
 @fact("gen_export.vae.sampled_bytes", "tolerance", families=_VAE, graphs=("decode", "sample_from_noise"))
 def sampler_rounds_the_decoded_noise(files: Files) -> Finding:
-    """sample_from_noise(z) = round((decode(z) + 1) 255 / 2), channels last: each byte is within half a level."""
+    """sample_from_noise(z) = round((decode(z) + 1) 255 / 2), channels last: each byte is within half a level.
+
+    With classes they are images of the first.
+    """
     z = files.inputs("decode", BATCH, "vae bytes")["z"]
-    return close_bytes(files.run("sample_from_noise", {"noise": z})["images"], files.run("decode", {"z": z})["image"])
+    given = {"noise": z, **told(files, "sample_from_noise", 0)}
+    decoded = files.run("decode", {"z": z, **told(files, "decode", 0)})
+    return close_bytes(files.run("sample_from_noise", given)["images"], decoded["image"])
 
 
 @dataclass(frozen=True, slots=True)

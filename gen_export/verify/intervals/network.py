@@ -20,7 +20,7 @@ from gen_export.verify.onnx_graph import Node
 
 
 class Enclosure:
-    """A value of a file's main graph, bounded while one of its inputs stays in a box.
+    """A value of a file's main graph, bounded while one of its inputs stays in a box, the others at their defaults.
 
     Args:
         file: The file.
@@ -36,7 +36,7 @@ class Enclosure:
         self._nodes = needed_nodes(graph, target)
         if source not in graph.inputs or not any(target in node.outputs for node in self._nodes):
             raise NoCertificateError(f"{file.source}: expected its main graph to compute {target!r} from {source!r}")
-        weights = {name: tensor for name, tensor in graph.initializers.items() if name not in graph.inputs}
+        weights = {name: tensor for name, tensor in graph.initializers.items() if name != source}
         self._weights = {name: Known(fixed(exact(tensor))) for name, tensor in weights.items()}
         self._source, self._target = source, target
         self._sigmoids = {node.outputs[0]: node.inputs[0] for node in self._nodes if node.op_type == "Sigmoid"}
