@@ -1,10 +1,10 @@
-# make demo | test | coverage | hosts | lint | bench | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
+# make demo | test | coverage | hosts | lint | bench | gpu | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
 PYTHON ?= python3
 BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test coverage hosts hosts-cpp hosts-csharp hosts-web lint bench clean
+.PHONY: setup demo test coverage hosts hosts-cpp hosts-csharp hosts-web lint bench gpu clean
 
 setup: .venv/ready
 
@@ -58,6 +58,11 @@ hosts-web: .venv/ready
 bench: .venv/ready
 	$(BIN)/python bench/cold_start.py $(FILE)
 	$(BIN)/python bench/sampling_loop.py $(FILE)
+
+# Needs an NVIDIA GPU and a torch with CUDA: every test that does, then a record of how fast training is.
+gpu: .venv/ready
+	$(BIN)/python -m pytest -q -m cuda
+	$(BIN)/python bench/gpu.py --out docs/measurements-cuda.md
 
 clean:
 	rm -rf .venv .venv-runtime runs/demo dist build .coverage* .pytest_cache .ruff_cache .hypothesis

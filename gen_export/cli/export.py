@@ -28,6 +28,9 @@ def export(
     spacing: Annotated[
         str | None, typer.Option(help="Which noise levels few steps go through: trailing, leading or linspace.")
     ] = None,
+    parts: Annotated[
+        str | None, typer.Option(help="Graphs to keep beside the main one: encode,decode. By default all; '' none.")
+    ] = None,
 ) -> None:
     """Write a trained model as ONNX files, each compared with torch before it is kept.
 
@@ -42,14 +45,15 @@ def export(
     record, model = restore_averaged(checkpoint)
     folder = out or locate(checkpoint).parent
     stem = name or (record.family if unroll is None else f"{record.family}-{unroll}-steps")
-    write(model, record, folder, stem, opset, unroll, solver=solver, spacing=spacing)
+    names = None if parts is None else [part.strip() for part in parts.split(",") if part.strip()]
+    write(model, record, folder, stem, opset, unroll, solver=solver, spacing=spacing, parts=names)
 
 
-def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None, **sampler: Any) -> None:  # noqa: ANN001 - named in heavy modules
+def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None, **options: Any) -> None:  # noqa: ANN001 - named in heavy modules
     """Export a model and say what was measured."""
     from gen_export.export.writer import export_family
     from gen_export.training.run import about
 
-    paths = export_family(model, folder, stem, about(record), opset, unroll, typer.echo, **sampler)
+    paths = export_family(model, folder, stem, about(record), opset, unroll, typer.echo, **options)
     trial = f"sample {paths[0]} --seed 7" if model.recipe() is not None else f"{model.main} {paths[0]} IMAGE"
     typer.echo(f"{paths[0]}: try  gen-export {trial}")

@@ -61,12 +61,12 @@ def _opened(paths: list[Path], stamp: bool) -> list["Files"]:
     Raises:
         FileError: A file is not what it should be, or lacks what a stamp needs.
     """
-    from gen_export.verify.report import main_files, open_files, require_every_graph
+    from gen_export.verify.report import main_files, open_files, require_main
 
     models = [open_files(main, stale=stamp) for path in paths for main in main_files(path)]
     if stamp:
         for model in models:
-            require_every_graph(model)
+            require_main(model)
     return models
 
 

@@ -1,7 +1,7 @@
 """A family as a folder of checked files: all are written as drafts, compared with torch, then renamed."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def export_family(
     say: Say = lambda line: None,
     solver: str | None = None,
     spacing: str | None = None,
+    parts: Collection[str] | None = None,
 ) -> list[Path]:
     """Write `<stem>.onnx`, the family's main graph, and its parts `<stem>.<graph>.onnx`; return their paths.
 
@@ -64,6 +65,7 @@ def export_family(
         say: Called with one line as each file is checked.
         solver: Name of the sampler's default solver, the only one where it is unrolled.
         spacing: Name of the rule by which a run chooses its states.
+        parts: Names of the graphs to keep beside the main one; by default all. All are compared with torch.
 
     Raises:
         ExportError: An option is out of range, or a graph disagrees with torch; then no file is kept.
@@ -72,7 +74,7 @@ def export_family(
         raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
     recipe = _recipe(family, unroll, {"solver": solver, "spacing": spacing})
     family = plain(family.cpu()).eval()  # the weights are computed here, in float32
-    drafts = _Drafts(folder, stem, family.main)
+    drafts = _Drafts(folder, stem, family.main, parts)
     try:
         models = _write_drafts(family, recipe, drafts, about, opset, unroll)
         _compare(family, recipe, drafts, models, unroll, say)
@@ -101,8 +103,8 @@ def _recipe(family: Family, unroll: int | None, options: Mapping[str, str | None
 class _Drafts:
     """The files of an export while they are not yet known to be right."""
 
-    def __init__(self, folder: Path, stem: str, main: str) -> None:
-        self.folder, self.stem, self.main = folder, stem, main
+    def __init__(self, folder: Path, stem: str, main: str, parts: Collection[str] | None) -> None:
+        self.folder, self.stem, self.main, self.parts = folder, stem, main, parts
         self.models: dict[str, ir.Model] = {}
         self.documents: dict[str, Document] = {}
 
@@ -131,12 +133,21 @@ class _Drafts:
         """The draft as the runtime opens it, which checks its ports."""
         return open_graph(self.draft(name), "cpu", None)
 
-    def keep(self) -> list[Path]:
-        """Give the drafts their names, the main file last: it is new only when all its parts are.
+    def kept(self, names: Sequence[str]) -> list[str]:
+        """The parts to keep of these graphs, the main one and then its parts.
 
-        The loop that an unrolled sampler was compared with is no part of it.
+        Raises:
+            ExportError: A part was asked for that is none.
         """
-        names = [name for name in self.models if name != LOOP]
+        possible = names[1:]
+        for name in self.parts or ():
+            if name not in possible:
+                raise ExportError(f"--parts: expected some of {', '.join(possible)}, found {name!r}")
+        return [name for name in possible if self.parts is None or name in self.parts]
+
+    def keep(self) -> list[Path]:
+        """Give the drafts their names, the main file last: it is new only when all its parts are."""
+        names = [self.main, *self.documents[self.main]["parts"]]
         paths = [self.draft(name).replace(self.final(name)) for name in reversed(names)]
         return paths[::-1]
 
@@ -163,8 +174,9 @@ def _write_drafts(
     contents |= {name: _traced_document(graph, common) for name, graph in graphs.items()}
     models = {name: sampler.model for name, sampler in built.items()} | traced
     order = sorted(models, key=lambda name: name != family.main)
+    kept = drafts.kept(order)
     for name in order:
-        drafts.write(name, models[name], {**contents[name], "parts": order[1:] if name == family.main else []})
+        drafts.write(name, models[name], {**contents[name], "parts": kept if name == family.main else []})
     if recipe is not None and unroll:
         loop = build_samplers(recipe, traced, chw)[0]
         drafts.write(LOOP, loop.model, metadata.document(SAMPLE, "", loop.inputs, loop.outputs, (), common))

@@ -98,7 +98,7 @@ class Trainer:
             if outputs and self.state.step == 0:  # what the run starts from
                 outputs.write(0, held_out=self._held_out_losses(self.state.averaged()))
             meter = Meter(self.state.step, settings.batch_size)
-            for batch in self._batches():
+            for batch in self.batches():
                 meter.add(self.learner.step(batch))
                 step, last = self.state.step, self.state.step == settings.steps
                 # Once a step: a request during what follows waits for the next one.
@@ -127,33 +127,40 @@ class Trainer:
         if last:
             self._save()
 
-    def _batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
         """This process's shares of the batches from the next step on, each read while the one before it trains."""
         settings = self.settings
         share = settings.batch_size // self.processes.count
         own = slice(self.processes.index * share, (self.processes.index + 1) * share)
 
-        def read(step: int) -> tuple[np.ndarray, np.ndarray]:
+        def read(step: int) -> Batch:
             indices = batch_indices(len(self.images), settings.batch_size, settings.seed, step)[own]
-            return indices, self.images.images(indices)
+            return self._read(self.images, indices)
 
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read, self.state.step)
             for step in range(self.state.step, settings.steps):
-                indices, pixels = ahead.result()
+                batch = ahead.result()
                 if step + 1 < settings.steps:
                     ahead = reader.submit(read, step + 1)
-                yield self._batch(self.images, indices, pixels)
+                yield self._to_device(batch)
 
-    def _batch(self, source: ImageSet, indices: np.ndarray, pixels: np.ndarray) -> Batch:
-        """The images of a set at these indices, and their labels, on the device."""
-        labels = None if source.labels is None else torch.from_numpy(source.labels[indices]).to(self.device)
-        return Batch(self._to_device(pixels), labels)
+    def _read(self, source: ImageSet, indices: np.ndarray) -> Batch:
+        """The images of a set at these indices, uint8 (B, H, W, C), and their labels, in the host's memory.
 
-    def _to_device(self, pixels: np.ndarray) -> Tensor:
-        """uint8 (B, H, W, C) as floats (B, C, H, W) in [-1, 1]."""
-        planes = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
-        return from_bytes(planes).contiguous(memory_format=memory_layout(self.device))
+        For a GPU they are pinned: it fetches them while it computes, and no step waits for the copy.
+        """
+        pixels = torch.from_numpy(source.images(indices))
+        labels = None if source.labels is None else torch.from_numpy(source.labels[indices])
+        if self.device.type == "cuda":
+            pixels, labels = pixels.pin_memory(), None if labels is None else labels.pin_memory()
+        return Batch(pixels, labels)
+
+    def _to_device(self, batch: Batch) -> Batch:
+        """A batch that was read as floats (B, C, H, W) in [-1, 1] on the device, and its labels."""
+        planes = batch.images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        labels = None if batch.labels is None else batch.labels.to(self.device, non_blocking=True)
+        return Batch(from_bytes(planes).contiguous(memory_format=memory_layout(self.device)), labels)
 
     def _report(self, meter: Meter, outputs: Outputs | None) -> None:
         """Write and show the mean losses since the last report; refuse losses that are not numbers."""
@@ -177,10 +184,10 @@ class Trainer:
         family = self.state.averaged()
         held_out = self._held_out_losses(family)
         self.record = replace(self.record, held_out=held_out)
-        kept = self._to_device(self.held_out.images(np.arange(min(REBUILT_IMAGES, len(self.held_out)))))
+        kept = self._to_device(self._read(self.held_out, np.arange(min(REBUILT_IMAGES, len(self.held_out)))))
         pictures = {
             "samples": sample_picture(family, self.settings.seed, PREVIEW_IMAGES),
-            "rebuilt": rebuilt_picture(family, kept),
+            "rebuilt": rebuilt_picture(family, kept.images),
         }
         outputs.pictures(self.state.step, pictures, held_out)
 
@@ -192,7 +199,7 @@ class Trainer:
         sums: dict[str, float] = {}
         for at in range(0, count, size):
             indices = np.arange(at, min(at + size, count))
-            batch = self._batch(self.held_out, indices, self.held_out.images(indices))
+            batch = self._to_device(self._read(self.held_out, indices))
             for name, value in family.losses(batch, rng).items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
         return {name: total / count for name, total in sums.items()}

@@ -125,16 +125,14 @@ def open_files(path: Path, stale: bool = False) -> Files:
     return files
 
 
-def require_every_graph(files: Files) -> None:
-    """Refuses files of which some facts cannot be checked, so that no stamp speaks for them.
+def require_main(files: Files) -> None:
+    """Refuses a part alone, so that no stamp stands in a file that speaks for others.
 
     Raises:
-        FileError: A graph that a fact needs is not at hand.
+        FileError: The file is a part of a model.
     """
-    facts = [fact for fact in FACTS.values() if files.card.family in fact.families]
-    missing = sorted({name for fact in facts for name in _missing(fact, files)})
-    if missing:
-        raise FileError(f"{files.path}: a stamp needs every fact, expected the graphs {', '.join(missing)}, found none")
+    if _is_part(files.path, files.card):
+        raise FileError(f"{files.path}: expected a model's main file to stamp, found its part {files.card.graph}")
 
 
 def main_files(path: Path) -> list[Path]:
@@ -146,11 +144,12 @@ def main_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     cards = {file: open_graph(file, "cpu", None).card for file in sorted(path.glob("*.onnx"))}
-    found = [file for file, card in cards.items() if _is_main(card)]
+    found = [file for file, card in cards.items() if not _is_part(file, card)]
     if not found:
         raise FileError(f"{path}: expected a folder with an exported model, found none")
     return found
 
 
-def _is_main(card: Card) -> bool:
-    return bool(card.parts)
+def _is_part(path: Path, card: Card) -> bool:
+    """Whether a file is named as parts are, `<name>.<graph>.onnx`."""
+    return path.name.endswith(f".{card.graph}.onnx")

@@ -295,6 +295,20 @@ def test_the_objective_file_is_the_error_of_the_denoise_file_on_noised_images(mo
     assert loaded.objective(x0, t, eps)["epsilon_loss"] == pytest.approx(np.mean(error**2), rel=1e-5)
 
 
+def test_only_the_parts_that_are_asked_for_are_kept_and_named(tiny_family, tmp_path):
+    paths = writer.export_family(tiny_family("autoencoder"), tmp_path, "small", {}, parts=["decode"])
+
+    assert [path.name for path in paths] == ["small.onnx", "small.decode.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+    assert load(paths[0], device="cpu").graphs == ("reconstruct", "decode")
+
+
+def test_a_part_that_is_none_is_refused_with_those_that_are(tiny_family, tmp_path):
+    with pytest.raises(ExportError, match="--parts: expected some of encode, decode, objective, found 'sample'"):
+        writer.export_family(tiny_family("autoencoder"), tmp_path, "small", {}, parts=["sample"])
+    assert not any(tmp_path.iterdir())
+
+
 def test_both_curves_of_the_trajectory_are_recorded(exported):
     trajectory = document(exported("diffusion"))["trajectory"]
 
