@@ -1,10 +1,10 @@
-# make demo | test | coverage | hosts | lint | bench | gpu | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
+# make demo | models | test | coverage | hosts | lint | bench | gpu | setup | clean   (PYTHON=python3.12 make test picks another interpreter)
 PYTHON ?= python3
 BIN := .venv/bin
 # The sampler that `make bench` measures.
 FILE ?= runs/demo/diffusion.onnx
 .DELETE_ON_ERROR:
-.PHONY: setup demo test coverage hosts hosts-cpp hosts-csharp hosts-web lint bench gpu clean
+.PHONY: setup demo models test coverage hosts hosts-cpp hosts-csharp hosts-web lint bench gpu clean
 
 setup: .venv/ready
 
@@ -25,6 +25,30 @@ demo: .venv/ready .venv-runtime/ready
 		--lr 0.002 --preview-every 1000 --out runs/demo
 	@echo "Sampling from an environment without torch:"
 	.venv-runtime/bin/gen-export sample runs/demo/diffusion.onnx --seed 7 --count 36 --ppm runs/demo/out.ppm --png runs/demo/out.png
+
+# The models of models_onnx/fashion anew: trained (again from where it stopped), exported, verified, measured, with a card.
+FASHION ?= fashion-mnist
+MODELS := autoencoder mae vae vqvae gan diffusion
+train_autoencoder := --steps 3000
+train_mae := --steps 3000
+train_vae := --steps 4000 --classes
+train_vqvae := --steps 6000 --classes
+train_gan := --steps 6000
+train_diffusion := --steps 12000 --classes
+parts_autoencoder := encode,decode
+parts_vae := encode,decode
+parts_vqvae := encode,decode
+parts_diffusion := denoise
+
+models: $(MODELS:%=models_onnx/fashion/%/README.md)
+
+models_onnx/fashion/%/README.md: | .venv/ready
+	if [ -e runs/models/$*/checkpoint.safetensors ]; then $(BIN)/gen-export train $* --resume --out runs/models/$*; \
+	else $(BIN)/gen-export train $* --data $(FASHION) $(train_$*) --out runs/models/$*; fi
+	$(BIN)/gen-export export runs/models/$* --parts "$(parts_$*)" --out $(@D)
+	$(BIN)/gen-export verify $(@D)/$*.onnx --stamp
+	$(BIN)/gen-export eval $(@D)/$*.onnx --data $(FASHION) --stamp
+	$(BIN)/gen-export card $(@D)/$*.onnx --license mit
 
 lint: .venv/ready
 	$(BIN)/ruff check .
