@@ -38,8 +38,11 @@ class Guided:
         return x if self.scale is None else _between(xp.concat([x, x]), 0, self.rows)
 
     def call(self, *inputs: GraphArray) -> list[GraphArray]:
-        """The network's outputs, whose rows are those of `twice`."""
-        return inline(self.network, *inputs, *self.label)
+        """The network's outputs, whose rows are those of `twice`.
+
+        It was traced for one label of all rows, and here they have one each.
+        """
+        return inline(self.network, *inputs, *self.label, shaped=not self.label)
 
     def guide(self, output: GraphArray) -> GraphArray:
         """An output's rows (count, ..), guided."""

@@ -53,10 +53,15 @@ def loop(
     return emit_all("Loop", [trips, constant(True, np.bool_), *states], dtypes, body=graph)
 
 
-def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
+def inline(model: ir.Model, *inputs: GraphArray, shaped: bool = True) -> list[GraphArray]:
     """The nodes of a model applied to these inputs, its weights as initializers of the graph being recorded.
 
     A model that is inlined again into the same graph shares the weights that are already there.
+
+    Args:
+        model: The model.
+        inputs: In the order of its own.
+        shaped: Whether the shapes that it says its values have are theirs for these inputs as well.
     """
     target, source = innermost(), model.clone().graph
     for port, array in zip(source.inputs, inputs, strict=True):
@@ -78,6 +83,7 @@ def inline(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
     for node in nodes:
         node.name = None
         for output in node.outputs:
-            output.name, output.shape = f"{prefix}/{output.name}", None  # the shapes are those of other inputs
+            output.name = f"{prefix}/{output.name}"
+            output.shape = output.shape if shaped else None
     target.extend(nodes)
     return [GraphArray(output) for output in outputs]

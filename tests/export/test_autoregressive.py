@@ -257,7 +257,7 @@ UNIFORMS = uniforms
 def predicted(change: Callable[..., tuple[Any, ...]]) -> tuple[Any, str, Any]:
     """The network with other inputs."""
 
-    def wrong(model: ir.Model, *inputs: GraphArray) -> list[GraphArray]:
+    def wrong(model: ir.Model, *inputs: GraphArray, shaped: bool) -> list[GraphArray]:
         return inline(model, *(change(*inputs) if len(inputs) == 3 else inputs))
 
     return guided, "inline", wrong

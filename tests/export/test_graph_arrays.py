@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarr
     "a column": (lambda x, i: x[:, i], lambda x, i: x[:, i], [Y, np.array(2)]),
     "the first columns": (lambda x: x[:, :2], lambda x: x[:, :2], [X]),
     "whole division": (lambda x: x // 2, lambda x: x // 2, [WHOLE]),
+    "remainder": (lambda x: x % 3, lambda x: x % 3, [np.arange(7)]),
     "cast to uint64": (lambda x: xp.astype(x, xp.uint64), lambda x: x.astype(np.uint64), [np.array([-1, 0, -(2**63)])]),
     "cast to float64": (lambda x: xp.astype(x, xp.float64), lambda x: x.astype(np.float64), [WORDS >> np.uint64(11)]),
     "cast to float32": (lambda x: xp.astype(x, xp.float32), lambda x: x.astype(np.float32), [X.astype(float) / 3]),
@@ -124,7 +125,8 @@ def test_every_operator_and_function_is_tried() -> None:
     operators = {name.strip("_") for name in vars(GraphArray) if name.startswith("__")}
     named = {"init", "array_namespace", "module", "doc", "dict", "weakref", "firstlineno", "static_attributes"}
     reverse = {"radd", "rsub", "rmul", "rtruediv", "rfloordiv"}
-    assert operators - named == {*ARITHMETIC, *reverse, "floordiv", "xor", "or", "rshift", *COMPARISONS, "getitem"}
+    others = {"floordiv", "mod", "xor", "or", "rshift", "getitem"}
+    assert operators - named == {*ARITHMETIC, *reverse, *others, *COMPARISONS}
 
 
 def test_values_know_their_type_before_anything_runs() -> None:

@@ -110,7 +110,7 @@ def slope(model: ir.Model, opset: int = 18) -> ir.Model:
     """The model that gives the network's output and its derivative along a direction."""
     with recording("slope", opset) as graph:
         x, t = (graph_input(value.name, value.dtype.numpy(), value.shape) for value in model.graph.inputs)
-        results = directional(model, x, t, graph_input("direction", np.float32, x.value.shape))
+        results = directional(model, graph_input("direction", np.float32, x.value.shape), x, t)
         graph.outputs.extend(result.value for result in results)
     built = ir.Model(graph, ir_version=OPSETS[opset])
     NameFixPass()(built)

@@ -262,7 +262,7 @@ def test_a_resumed_run_reads_only_what_is_left(tmp_path):
 
 def test_batches_are_floats_in_range_with_the_channels_in_front(tmp_path):
     pixels = np.stack([np.full((8, 8), value, np.uint8) for value in (0, 51, 255)])
-    (batch, *_) = trainer(tmp_path, ArraySet("greys", pixels), batch_size=3, steps=1)._batches()
+    (batch, *_) = trainer(tmp_path, ArraySet("greys", pixels), batch_size=3, steps=1).batches()
 
     assert batch.images.shape == (3, 1, 8, 8)
     assert sorted(batch.images[:, 0, 0, 0].tolist()) == pytest.approx([-1.0, -0.6, 1.0])
@@ -272,7 +272,7 @@ def test_batches_are_floats_in_range_with_the_channels_in_front(tmp_path):
 def test_labels_go_with_their_images(tmp_path):
     pixels = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((8, 8), np.uint8)
     labelled = ArraySet("greys", pixels, np.arange(12) // 2)
-    for batch in trainer(tmp_path, labelled, batch_size=5, steps=3)._batches():
+    for batch in trainer(tmp_path, labelled, batch_size=5, steps=3).batches():
         levels = ((batch.images[:, 0, 0, 0] + 1) * 127.5).round().long()
 
         assert batch.labels.tolist() == (levels // 2).tolist()

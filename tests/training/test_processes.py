@@ -227,7 +227,7 @@ def trainer(folder: Path, processes: Processes, **settings: int) -> Trainer:
 
 def test_the_processes_see_the_images_of_one_process_in_its_order(tmp_path):
     seen = [
-        [((batch.images[:, 0, 0, 0] + 1) * 127.5).round().long() for batch in trainer(tmp_path, processes)._batches()]
+        [((batch.images[:, 0, 0, 0] + 1) * 127.5).round().long() for batch in trainer(tmp_path, processes).batches()]
         for processes in (Processes(0, 2), Processes(1, 2))
     ]
 

@@ -127,7 +127,7 @@ def settings_of(files, monkeypatch, logits):
     """The cases of the sampler's fact for each setting, where every position has these logits."""
     grid = int(np.prod(codes.grid(files)))
 
-    def steps(files, batch, choose):
+    def steps(files, batch, choose, guided):
         for position in range(grid):
             yield None, choose(np.tile(np.float32(logits), (batch, 1)), position)
 
