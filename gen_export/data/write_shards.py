@@ -1,6 +1,5 @@
 """Any source written as shards, which `open_shards` and WebDataset read."""
 
-import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from gen_export.data.image_set import ImageSet
 from gen_export.errors import DataError
+from gen_export.shards.shard import add_member
 from gen_runtime.errors import FileError
 from gen_runtime.files import atomic
 from gen_runtime.images import png
@@ -50,15 +50,8 @@ def _write_shard(images: ImageSet, indices: range, folder: Path, number: int, pr
             chunk = np.arange(start, min(start + CHUNK, indices.stop))
             pictures, kept = images.readable(chunk)
             for index, picture in zip(chunk[kept], pictures, strict=True):
-                _add(archive, f"{index:09d}.png", png(picture))
+                add_member(archive, f"{index:09d}.png", png(picture))
                 if images.labels is not None:
-                    _add(archive, f"{index:09d}.cls", str(images.labels[index]).encode())
+                    add_member(archive, f"{index:09d}.cls", str(images.labels[index]).encode())
             progress(len(chunk))
     return path
-
-
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Adds a member that says nothing of when and where it was made."""
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(member, io.BytesIO(content))

@@ -18,6 +18,13 @@ from gen_runtime.card import ImageShape
 from gen_runtime.images import Image, png
 
 
+def add_member(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Adds a member that says nothing of when and where it was made."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """The file `seed7-000001000-000001999.tar`: of each image `<index>.png` and, where it has one, its `<index>.cls`.
@@ -84,10 +91,7 @@ class Shard:
         pictures = (png(image) for images in batches for image in images)
         with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for name, label in self._layout():
-                content = next(pictures) if label is None else label
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
+                add_member(archive, name, next(pictures) if label is None else label)
 
     def _layout(self) -> Iterator[tuple[str, bytes | None]]:
         """The files in it, in order: the name, and the content of one that holds a label."""
