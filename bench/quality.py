@@ -35,7 +35,7 @@ from gen_export.evaluation.likelihood import mean_estimate
 from gen_export.evaluation.reference import BATCH, Distances, Reference
 from gen_export.export.writer import export_family
 from gen_export.models import family_class
-from gen_export.spec.pixels import planes, to_bytes
+from gen_export.spec.pixels import pictures, planes
 from gen_export.training import run
 from gen_export.training.checkpoint import restore_averaged
 from gen_export.training.settings import TrainSettings
@@ -79,7 +79,7 @@ def ours(family: str, data: str, minutes: float, count: int, folder: Path) -> En
 def rebuilt(model: Model, images: Array) -> Array:
     """Images through the file's codes and back, uint8 (n, H, W, C) both."""
     found = model.graph("reconstruct").execute({"image": planes(images)})["reconstruction"]
-    return to_bytes(found).transpose(0, 2, 3, 1)
+    return pictures(found)
 
 
 def scored(entrant: Entrant, reference: Reference) -> tuple[Distances, Estimate | None]:

@@ -18,7 +18,7 @@ import onnxruntime
 import gen_runtime
 from gen_export.models.diffusion import DiffusionConfig
 from gen_export.spec.noise import sample_normals
-from gen_export.spec.pixels import to_bytes
+from gen_export.spec.pixels import pictures
 from gen_export.spec.samplers import ddim_sample
 
 
@@ -57,7 +57,7 @@ def main() -> None:
                 arguments.steps,
                 0.0,
             )
-            return to_bytes(x).transpose(0, 2, 3, 1)
+            return pictures(x)
 
         def in_graph(batch: int = batch) -> np.ndarray:
             return model.sample(count=batch, seed=0, steps=arguments.steps)

@@ -27,6 +27,8 @@ from gen_export.training.loop import Trainer
 from gen_export.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
+ONE_PLAYER: dict[str, dict[str, Any]] = {"vae": {"prior": "normal"}}
+"""Options with which a family has one player."""
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -76,7 +78,8 @@ def main() -> None:
     def record(steps: int) -> Record:
         often: Any = {"save_every": 10**6, "preview_every": 10**6}
         settings = TrainSettings(steps=steps, batch_size=arguments.batch_size, **often)
-        return Record(arguments.family, {"size": arguments.size}, ImageShape(3, 32, 32), settings, {})
+        config = {"size": arguments.size, **ONE_PLAYER.get(arguments.family, {})}
+        return Record(arguments.family, config, ImageShape(3, 32, 32), settings, {})
 
     def per_step(run: Callable[[Record], None]) -> float:
         short, long = record(2), record(2 + arguments.steps)

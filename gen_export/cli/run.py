@@ -229,7 +229,7 @@ def as_images(graph: "Graph", outputs: Mapping[str, "np.ndarray"], name: str) ->
     Raises:
         FileError: There is no such output, or it holds no images of the file's size.
     """
-    from gen_export.spec.pixels import to_bytes
+    from gen_export.spec.pixels import pictures
     from gen_runtime import FileError
 
     if name not in outputs:
@@ -238,7 +238,7 @@ def as_images(graph: "Graph", outputs: Mapping[str, "np.ndarray"], name: str) ->
     expected = [len(outputs[name]), size.channels, size.height, size.width]
     if found != expected:
         raise FileError(f"{graph.path}: {name}: expected images of the shape {expected}, found {found}")
-    return to_bytes(outputs[name]).transpose(0, 2, 3, 1)
+    return pictures(outputs[name])
 
 
 def counted(images: "np.ndarray") -> str:

@@ -13,7 +13,7 @@ from gen_export.evaluation.distances import Estimate
 from gen_export.evaluation.features import all_features
 from gen_export.evaluation.reference import BATCH, Reference
 from gen_export.spec.masks import seeded_hidden
-from gen_export.spec.pixels import planes, to_bytes
+from gen_export.spec.pixels import pictures, planes
 from gen_runtime import Graph, Model
 from gen_runtime.inputs import Array
 
@@ -138,7 +138,7 @@ def _pairs(graph: Graph, reference: Reference) -> Iterator[tuple[Array, Array]]:
         for rows, columns in grid:
             numbers = np.arange(first, first + len(images))
             inputs["mask"] = seeded_hidden(reference.seed, numbers, int(rows), int(columns), HIDDEN_SHARE)
-        yield images, to_bytes(graph.execute(graph.check(inputs))["reconstruction"]).transpose(0, 2, 3, 1)
+        yield images, pictures(graph.execute(graph.check(inputs))["reconstruction"])
         first += len(images)
 
 

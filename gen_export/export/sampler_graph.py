@@ -95,9 +95,9 @@ class SamplerGraph(ABC):
         """The noise taken from the inputs: here draw 0, and no other is asked for."""
         return NoiseSource(inputs["noise"], _no_more)
 
-    def guided(self, noise: NoiseSource, inputs: Inputs) -> Guided:
-        """The recipe's first network, told the classes of the samples."""
-        return Guided(self.networks[0], noise.labels, inputs.get("guidance"), len(self.recipe.classes))
+    def guided(self, noise: NoiseSource, inputs: Inputs, network: int = 0) -> Guided:
+        """One of the recipe's networks, told the classes of the samples."""
+        return Guided(self.networks[network], noise.labels, inputs.get("guidance"), len(self.recipe.classes))
 
     def extras(self) -> list[Built]:
         """Further graphs for hosts with a loop of their own, and for tests: none."""

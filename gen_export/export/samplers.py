@@ -4,13 +4,13 @@ Every equation comes from `gen_export.spec`, applied to `GraphArray`: noise, sch
 """
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 import onnx_ir as ir
 
 from gen_export.export.autoregressive import AutoregressiveGraph
 from gen_export.export.denoising import STEP, DenoisingGraph
 from gen_export.export.flow import INVERT, LOG_LIKELIHOOD, SLOPE
-from gen_export.export.graph_arrays import NAMESPACE as xp  # noqa: N811 - the Array API's name for a namespace
 from gen_export.export.graph_arrays import GraphArray
 from gen_export.export.sampler_graph import (
     SEED_PORTS,
@@ -24,7 +24,7 @@ from gen_export.export.sampler_graph import (
     seeded,
 )
 from gen_export.models.recipes import Autoregressive, Denoising, OneShot, Recipe
-from gen_export.spec.pixels import to_bytes
+from gen_export.spec.pixels import pictures
 from gen_runtime.ports import Port
 
 SAMPLE, FROM_NOISE = "sample", "sample_from_noise"
@@ -42,8 +42,9 @@ class OneShotGraph(SamplerGraph):
     """The recipe `OneShot`."""
 
     def images(self, noise: NoiseSource, inputs: Inputs) -> GraphArray:
-        """The decoded noise."""
-        return self.guided(noise, inputs).call(noise.initial)[0]
+        """The noise through every network in turn."""
+        networks = range(len(self.networks))
+        return reduce(lambda x, network: self.guided(noise, inputs, network).call(x)[0], networks, noise.initial)
 
 
 KINDS: dict[type[Recipe], type[SamplerGraph]] = {
@@ -76,7 +77,7 @@ def build_samplers(
         return source._replace(initial=named(drawn, source.initial))
 
     def to_images(noise: Callable[[Inputs], NoiseSource]) -> Callable[[Inputs], tuple[GraphArray]]:
-        return lambda i: (xp.permute_dims(to_bytes(named(pixels, sampler.images(noise(i), i))), (0, 2, 3, 1)),)
+        return lambda i: (pictures(named(pixels, sampler.images(noise(i), i))),)
 
     return [
         build(SAMPLE, (*SEED_PORTS, *options), (images,), network, to_images(from_seed), (drawn, pixels)),

@@ -18,9 +18,10 @@ Beside the sampler, of any denoiser: step (export.denoising), slope, invert, log
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from gen_runtime.ports import Port
 NETS = {"unet": "v", "residual": "eps", "monotone": "eps"}
 """What each network gives unless told."""
 UNET_SIZES = {"tiny": (32, 1), "small": (48, 1), "base": (128, 3)}
+BETAS = (0.9, 0.99)
 RESIDUAL_HIDDEN = {"tiny": 16, "small": 64, "base": 128}
 MONOTONE_HIDDEN = {"tiny": (16, 64, 256), "small": (32, 128, 1024), "base": (64, 256, 2048)}
 STATES, TORCHLEAN_STATES = 1000, 100
@@ -128,6 +130,7 @@ class Diffusion(Family):
     name = "diffusion"
     summary = "Denoising diffusion: images from noise by a loop over a denoiser."
     Config = DiffusionConfig
+    defaults: ClassVar[Mapping[str, Any]] = {"lr": 2e-3}
 
     def __init__(self, config: DiffusionConfig, image: ImageShape) -> None:
         super().__init__(config, image)
@@ -175,7 +178,7 @@ class Diffusion(Family):
 
     def players(self) -> tuple[Player, ...]:
         """The denoiser."""
-        return (Player("denoiser", (self,), self.epsilon_losses),)
+        return (Player("denoiser", (self,), self.epsilon_losses, betas=BETAS),)
 
     def epsilon_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """The losses at random states."""

@@ -6,15 +6,17 @@ throughout, so that it is added without a reshape.
 """
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 GROUPS = 8
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def zero(layer: nn.Conv2d) -> nn.Conv2d:
+def zero(layer: Layer) -> Layer:
     """The layer with its parameters at zero, so that a residual branch starts as the identity."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,7 +72,8 @@ class Recipe(ABC):
         """Images in [-1, 1].
 
         Args:
-            calls: The graphs as functions. With classes the first may take the labels after its other inputs.
+            calls: The graphs as functions. With classes the first, of `OneShot` each, may take the labels after its
+                other inputs.
             noise: The noise of a draw as a function of its number.
             labels: The classes of the samples, (N,), for a recipe with classes.
             args: The sampler's options.
@@ -108,7 +110,7 @@ def _guided(outputs: Sequence[Array], guidance: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class OneShot(Recipe):
-    """One call of a decoder: images = decode(noise)."""
+    """One call of each graph, of what the one before it gives: images = decode(noise), or decode(latent(noise))."""
 
     noise_shape: tuple[int, ...]
     graphs: tuple[str, ...] = ("decode",)
@@ -117,8 +119,8 @@ class OneShot(Recipe):
 
     def sample(self, calls: Sequence[Call], noise: Noise, labels: Array | None) -> Array:
         """Images in [-1, 1] of noise draw 0."""
-        (decode,) = calls
-        return decode(noise(0)) if labels is None else decode(noise(0), labels)
+        known = () if labels is None else (labels,)
+        return reduce(lambda x, call: call(x, *known), calls, noise(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gen_export.report.charts import Line, chart
 from gen_export.report.pictures import of_image
 from gen_export.spec.guidance import ANY
 from gen_export.spec.noise import sample_normals
-from gen_export.spec.pixels import planes, to_bytes
+from gen_export.spec.pixels import pictures, planes
 from gen_export.spec.vqvae import perplexity
 from gen_export.verify.files import MOST_CODES
 from gen_runtime import Card, FileError, Model, grid
@@ -75,7 +75,7 @@ def between_codes(model: Model, images: Image) -> Pictures:
     z, w = (codes[first::2, None] for first in (0, 1))
     t = np.linspace(0.0, 1.0, STATIONS, dtype=np.float32)[:, None]
     found = decode.execute({"code": ((1.0 - t) * z + t * w).reshape(-1, codes.shape[1])})
-    decoded = to_bytes(found[decode.card.outputs[0].name]).transpose(0, 2, 3, 1)
+    decoded = pictures(found[decode.card.outputs[0].name])
     caption = "from one held-out image to another, along the straight line between their codes"
     return Pictures("Between two codes", [of_image(grid(decoded, columns=STATIONS), caption)])
 

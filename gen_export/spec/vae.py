@@ -1,4 +1,4 @@
-"""The (beta-)VAE: a diagonal Gaussian posterior against a standard normal prior (reference section 3).
+"""The (beta-)VAE: a diagonal Gaussian posterior, held to a standard normal one (reference section 3).
 
 Kingma & Welling, *Auto-Encoding Variational Bayes* (2014), arXiv:1312.6114, appendix B;
 Higgins et al., *beta-VAE* (ICLR 2017), equation 4;
@@ -88,19 +88,21 @@ def gaussian_log_density(x: Array, mean: Array, variance: Array) -> Array:
     return _log_density(x - mean, xp.log(xp.zeros_like(x) + variance))
 
 
-def log_importance_weights(x: Array, x_hat: Array, variance: Array, z: Array, mu: Array, logvar: Array) -> Array:
+def log_importance_weights(
+    x: Array, x_hat: Array, variance: Array, log_prior: Array, z: Array, mu: Array, logvar: Array
+) -> Array:
     """The sum log p(x | z) + log p(z) - log q(z | x) in nats, shape (batch,): log w of Burda et al., equation 8.
 
     Args:
         x: Observations, shape (batch, ...).
         x_hat: Decoded latents, the mean of p(x | z), shape (batch, ...).
         variance: Variance of p(x | z).
+        log_prior: log p(z), shape (batch,).
         z: Latents drawn from q, shape (batch, n).
         mu: Posterior mean, shape (batch, n).
         logvar: Posterior log-variance, shape (batch, n).
     """
-    prior, posterior = gaussian_log_density(z, 0.0, 1.0), _log_density(z - mu, logvar)
-    return gaussian_log_density(x, x_hat, variance) + prior - posterior
+    return gaussian_log_density(x, x_hat, variance) + log_prior - _log_density(z - mu, logvar)
 
 
 def importance_weighted_bound(log_w: Array) -> Array:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gen_export.models.family import Family, Graph
 from gen_export.models.recipes import Noise, Recipe
-from gen_export.spec.pixels import to_bytes
+from gen_export.spec.pixels import pictures
 from gen_runtime.images import grid
 
 BATCH = 12
@@ -71,4 +71,4 @@ def rebuilt_picture(family: Family, x: Tensor) -> np.ndarray | None:
 
 def _bytes(x: Tensor) -> np.ndarray:
     """Images in [-1, 1], (n, C, H, W), as uint8 (n, H, W, C)."""
-    return to_bytes(x).permute(0, 2, 3, 1).cpu().numpy()
+    return pictures(x).cpu().numpy()

@@ -98,6 +98,7 @@ def given(option):
         "predict": "v",
         "loss": "eps",
         "codebook": "gradient",
+        "prior": "normal",
     }
     switch = option in ("strict", "compile", "spectral", "classes")
     return [f"--{option.replace('_', '-')}", *([] if switch else [values.get(option, "1")])]

@@ -10,12 +10,12 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from gen_export.export import sampler_graph, samplers
+from gen_export.export import sampler_graph
 from gen_export.export.denoising import STEP
 from gen_export.export.sampler_graph import Built
 from gen_export.export.samplers import FROM_NOISE, SAMPLE, build_samplers
 from gen_export.models.recipes import OneShot, Recipe
-from gen_export.spec import diffusion, noise, schedules, solvers
+from gen_export.spec import diffusion, noise, pixels, schedules, solvers
 from gen_export.spec.noise import sample_normals
 from gen_export.spec.pixels import to_bytes
 from gen_export.spec.schedules import SPACINGS
@@ -365,7 +365,7 @@ MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
 WHERE = {
     "image_ddim_law": solvers,
     "law": Recipe,
-    "to_bytes": samplers,
+    "to_bytes": pixels,
     "sample_keys": sampler_graph,
 }
 

@@ -23,7 +23,7 @@ from gen_runtime.card import KEY
 PARTS = {
     "autoencoder": ["encode", "decode", "objective"],
     "mae": ["encode", "objective"],
-    "vae": ["sample_from_noise", "encode", "decode", "reconstruct", "objective", "bound"],
+    "vae": ["sample_from_noise", "encode", "decode", "reconstruct", "objective", "bound", "normalize", "latent"],
     "vqvae": [
         "sample_from_noise", "encode", "decode", "reconstruct", "lookup", "quantize", "objective", "nll", "predict",
     ],
@@ -239,7 +239,7 @@ def test_the_sampler_and_its_sibling_agree_on_the_same_noise(model, tiny_family,
 def test_the_vaes_sampler_is_the_decoder_on_seeded_noise(model):
     loaded = model("vae")
     z = sample_normals(3, np.arange(5), 0, (6,))
-    expected = to_bytes(loaded.decode(z)).transpose(0, 2, 3, 1)
+    expected = to_bytes(loaded.decode(loaded.latent(z))).transpose(0, 2, 3, 1)
 
     assert np.abs(loaded.sample(5, seed=3).astype(int) - expected).max() <= 1
 
@@ -408,7 +408,10 @@ def test_progress_is_told_a_line_a_file(export):
     export("vae", say=lines.append)
 
     assert [line.partition(":")[0] for line in lines] == [
-        *(f"model.{part}.onnx" for part in ("encode", "decode", "reconstruct", "objective", "bound")),
+        *(
+            f"model.{part}.onnx"
+            for part in ("encode", "decode", "reconstruct", "objective", "bound", "normalize", "latent")
+        ),
         "model.onnx",
     ]
 

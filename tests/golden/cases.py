@@ -122,6 +122,8 @@ def networks() -> Iterator[Case]:
         ("vae", "objective", {"image": small, "eps": latent}),
         ("vae", "objective", {"image": small, "eps": latent, "beta": real(2.0)}),
         ("vae", "bound", {"image": small, "eps": drawn("float32", (3, 2, 6), 7, -2, 2), "variance": real(0.25)}),
+        ("vae", "latent", {"u": latent}),
+        ("vae", "normalize", {"z": latent}),
         ("vqvae", "encode", {"image": large}),
         ("vqvae", "decode", {"indices": codes}),
         ("vqvae", "reconstruct", {"image": large}),

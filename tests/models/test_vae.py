@@ -43,7 +43,7 @@ def test_training_uses_the_betas_of_its_options(build_family):
     image, _ = tensors(family)
     losses = family.losses(Batch(image), torch.Generator().manual_seed(0))
 
-    assert list(losses) == ["loss", "reconstruction", "kl"]
+    assert list(losses) == ["loss", "reconstruction", "kl", "prior_loss"]
     assert torch.equal(losses["loss"], losses["reconstruction"] + 3.5 * losses["kl"])
 
 
@@ -109,7 +109,7 @@ def test_a_beta_beyond_float32_is_refused(build_family, beta):
 
 def test_the_loss_is_a_multiple_of_the_negative_elbo_with_the_variance_that_beta_stands_for(build_family):
     """Noise of +1 and of -1 averages log q(z | x) - log p(z) to the KL itself, so that both sides are exact."""
-    family = build_family("vae", beta=0.2).double()
+    family = build_family("vae", beta=0.2, prior="normal").double()
     image, _ = tensors(family, 1)
     ones = torch.ones((1, family.config.latent), dtype=torch.float64)
     variance, pixels = family.likelihood_variance(), image.numel()
@@ -129,6 +129,50 @@ def test_the_importance_weighted_bound_is_the_elbo_for_one_sample_and_above_it_f
     assert torch.equal(elbo, bound)
     elbo, bound = family.bound(image, noise(family, 7), variance)
     assert (bound > elbo).all()
+
+
+def test_with_a_learned_prior_the_bound_takes_its_density_for_the_normal_one(build_family):
+    family = build_family("vae").double()
+    image, eps = tensors(family)
+    variance, z = torch.tensor(0.3, dtype=torch.float64), family.objective(image, eps, 1.0)[-1]
+    learned, _ = family.bound(image, eps[None], variance)
+    log_density = family.normalize(z)[1]
+    family.flow = None
+    normal, _ = family.bound(image, eps[None], variance)
+
+    torch.testing.assert_close(learned - normal, log_density - spec.gaussian_log_density(z, 0.0, 1.0))
+
+
+def test_the_prior_learns_from_the_images_latents_in_nats_a_latent_and_alone(build_family):
+    family = build_family("vae")
+    image, _ = tensors(family)
+    loss = family.prior_losses(Batch(image), torch.Generator().manual_seed(0))["prior_loss"]
+    eps = torch.randn((3, 6), generator=torch.Generator().manual_seed(0))
+    z = spec.reparameterize(*family.encode(image), eps)
+    loss.backward()
+
+    torch.testing.assert_close(loss, -family.normalize(z)[1].mean() / 6)
+    assert {name.split(".")[0] for name, value in family.named_parameters() if value.grad is not None} == {"flow"}
+
+
+def test_a_normal_prior_needs_no_second_half_and_no_graph_of_its_own(build_family):
+    family = build_family("vae", prior="normal")
+
+    assert [(player.name, player.end) for player in family.players()] == [("autoencoder", 1.0)]
+    assert family.recipe().graphs == ("decode",)
+    assert not {"latent", "normalize"} & {graph.name for graph in family.graphs()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prior": "uniform"}, "prior: expected one of flow, normal, found 'uniform'"),
+        ({"latent": 1}, "latent: expected 2 or more for the prior flow, found 1"),
+    ],
+)
+def test_a_prior_that_cannot_be_is_refused(build_family, options, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        build_family("vae", **options)
 
 
 def test_the_bounds_of_an_image_do_not_depend_on_the_images_beside_it(build_family):
@@ -167,7 +211,7 @@ class LinearGaussian:
 
 @pytest.fixture
 def linear(build_family, monkeypatch):
-    family = build_family("vae").double()
+    family = build_family("vae", prior="normal").double()
     model = LinearGaussian(64, family.config.latent)
     monkeypatch.setattr(family, "encode", model.encode)
     monkeypatch.setattr(family, "decode", model.decode)

@@ -16,6 +16,7 @@ from tests.mutants.tool import (
     retype,
     rewire,
     scale,
+    swap,
 )
 
 
@@ -114,7 +115,21 @@ _PARTS: dict[str, dict[str, Change]] = {
         "the default variance of the file is 1 % more": edit("variance", more(1.01)),
         "the default variance of the port is 1": default("variance", 1.0),
     },
+    "latent": {
+        "the scale is not inverted": bypass("Neg"),
+        "the shift is added": retype("Sub", "Add"),
+        "the halves are exchanged": swap("Concat", output="z"),
+        "a movement is of other weights": edit("flow.movements.3.first.weight", more(1.1)),
+    },
+    "normalize": {
+        "the determinant is left out": bypass("Add", output="log_density"),
+        "the determinant is subtracted": retype("Add", "Sub", output="log_density"),
+        "the log-scales are not bounded": bypass("Tanh"),
+        "the density is a mean over latents": retype("ReduceSum", "ReduceMean", at=-1),
+        "the determinant is a mean over couplings": retype("ReduceSum", "ReduceMean", at=-2),
+    },
     "sample_from_noise": {
+        "the last movement of the prior does not shift": edit("flow.movements.7.last.bias", more(0)),
         "the bytes are rounded down": retype("Round", "Floor"),
         "a level is 1 / 256 of the range": scale(127.5, 128 / 127.5),
         "height and width are exchanged": attribute("Transpose", "perm", [0, 3, 2, 1]),

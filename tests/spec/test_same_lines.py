@@ -17,6 +17,7 @@ from gen_export import spec
 from gen_export.spec import (
     anticollapse,
     categorical,
+    coupling,
     diffusion,
     diffusion_bound,
     dynamics,
@@ -57,6 +58,7 @@ ADD = dynamics.DrivenSystem(lambda x, u: 0.5 * x + u)
 MODULES = (
     anticollapse,
     categorical,
+    coupling,
     diffusion,
     diffusion_bound,
     dynamics,
@@ -150,6 +152,7 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     objectives.weighted_three_term: (SIGMA, X, EPS, Z),
     pixels.from_bytes: (X,),
     pixels.to_bytes: (X,),
+    pixels.pictures: (X[None, None],),
     guidance.guide: (X, EPS, SIGMA),
     guidance.sample_labels: (np.arange(7), np.array(4), 3),
     samplers.guarded_ddpm_sample: (lambda x, t: 0.5 * x, X, np.stack([X] * 6), BETAS, ABARS),
@@ -170,13 +173,17 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     solvers.posterior_rates: (A_T, A_S),
     solvers.noise_rate_ratio: (A_T, A_S),
     **{solver.move: (LEVELS, X, EPS, Z) for solver in solvers.SOLVERS.values()},
+    coupling.bounded_log_scale: (X,),
+    coupling.couple: (X, EPS, Z),
+    coupling.uncouple: (X, EPS, Z),
+    coupling.log_density: (X, Z[:, 0]),
     vae.reparameterize: (X, EPS, Z),
     vae.coordinate_kl: (X, EPS),
     vae.kl_mean: (X, EPS),
     vae.kl_sum: (X, EPS),
     vae.beta_vae_loss: (SIGMA, A_T, A_S),
     vae.gaussian_log_density: (X, EPS, 0.3),
-    vae.log_importance_weights: (X, EPS, SIGMA, Z, X, EPS),
+    vae.log_importance_weights: (X, EPS, SIGMA, X[:, 0], Z, X, EPS),
     vae.importance_weighted_bound: (100.0 * X,),
     vae.negative_elbo: (vae.ElboTerms(X, EPS),),
     vae.beta_negative_elbo: (2.0, vae.ElboTerms(X, EPS)),
@@ -226,7 +233,19 @@ NOT_IN_TORCH = {f for f in CASES if f.__module__ == noise.__name__}  # it cannot
 NOT_IN_GRAPHS = {  # reductions, choices and exp are traced by torch; schedules and whole samplers are not one graph
     *(
         f
-        for m in (anticollapse, diffusion_bound, dynamics, gan, masks, samplers, solver_constants, solvers, vae, vqvae)
+        for m in (
+            anticollapse,
+            coupling,
+            diffusion_bound,
+            dynamics,
+            gan,
+            masks,
+            samplers,
+            solver_constants,
+            solvers,
+            vae,
+            vqvae,
+        )
         for f in CASES
         if f.__module__ == m.__name__
     ),
@@ -244,6 +263,7 @@ WITHOUT_OWN_DTYPE = {
     masks.reconstruction_weights,
     masks.random_hidden,
     pixels.to_bytes,
+    pixels.pictures,
     schedules.leading_state,
     schedules.linspace_state,
     guidance.sample_labels,
@@ -321,7 +341,7 @@ def test_torch_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> None:
         (vqvae.perplexity, ({},)),
         (masks.masked_mse, ({0: "batch"},) * 3),
         (vae.importance_weighted_bound, ({1: "batch"},)),
-        (vae.log_importance_weights, ({0: "batch"}, {0: "batch"}, {}, *({0: "batch"},) * 3)),
+        (vae.log_importance_weights, ({0: "batch"}, {0: "batch"}, {}, *({0: "batch"},) * 4)),
         (gan.discriminator_loss, ({0: "batch"},) * 2),
     ],
     ids=lambda value: name(value) if callable(value) else "",

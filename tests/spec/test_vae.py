@@ -169,7 +169,8 @@ def linear_gaussian_weights(k: int, of_posterior: tuple[float, float]) -> tuple[
     precision = 1.0 + w @ w / noise
     mu, logvar = np.full((k, 1), w @ x / noise / precision + shift), np.full((k, 1), -np.log(precision) + wider)
     z = reparameterize(mu, logvar, np.random.default_rng(5).standard_normal((k, 1)))
-    return log_importance_weights(np.tile(x, (k, 1)), z * w, noise, z, mu, logvar)[:, None], float(evidence)
+    log_w = log_importance_weights(np.tile(x, (k, 1)), z * w, noise, gaussian_log_density(z, 0.0, 1.0), z, mu, logvar)
+    return log_w[:, None], float(evidence)
 
 
 def test_the_exact_posterior_makes_the_bound_the_evidence() -> None:

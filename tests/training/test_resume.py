@@ -9,6 +9,7 @@ import signal
 import pytest
 import torch
 
+from gen_export.models import family_class
 from gen_export.training import checkpoint, run
 from gen_export.training.settings import TrainSettings
 from gen_runtime import load
@@ -49,7 +50,8 @@ def stopped(run_python, name, folder, number):
 
 def straight(name, folder):
     """The same run, never stopped."""
-    run.start(name, CONFIG[name], TrainSettings(**SETTINGS), run.Source("sprites"), folder, CPU)
+    settings = TrainSettings(**{**family_class(name).defaults, **SETTINGS})
+    run.start(name, CONFIG[name], settings, run.Source("sprites"), folder, CPU)
     return checkpoint.load(folder)
 
 

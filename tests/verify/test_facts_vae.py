@@ -75,7 +75,7 @@ WRONG = [
     (OURS("mean_kl_is_sum_over_n"), "kl_mean", right.kl_sum),
     (OURS("mean_kl_is_sum_over_n"), "kl_mean", lambda mu, logvar: 2 * right.kl_mean(mu, logvar)),
     (OURS("log_weights_average_to_minus_kl"), "kl_sum", lambda mu, logvar: right.kl_sum(mu, logvar / 2)),
-    (OURS("log_weights_average_to_minus_kl"), "log_importance_weights", lambda x, y, v, z, m, s: z.sum(1)),
+    (OURS("log_weights_average_to_minus_kl"), "log_importance_weights", lambda x, y, v, p, z, m, s: z.sum(1)),
     (OURS("importance_weighted_bound_is_above_the_elbo"), "importance_weighted_bound", lambda w: w.min(0)),
 ]
 

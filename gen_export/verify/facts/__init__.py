@@ -30,6 +30,7 @@ from gen_export.verify.facts import (
     vae,
     vae_latents,
     vae_parts,
+    vae_prior,
     vqvae,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "vae",
     "vae_latents",
     "vae_parts",
+    "vae_prior",
     "vqvae",
 ]

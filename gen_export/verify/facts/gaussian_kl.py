@@ -148,7 +148,8 @@ def log_weights_average_to_the_kl() -> Finding:
     mu, logvar = (x.reshape(10, -1) for x in posteriors("log weights"))
     sigma, eps = np.exp(logvar / 2), random("log weights eps").choice([-1.0, 1.0], mu.shape)
     x = np.zeros((10, 1))
-    pair = [log_importance_weights(x, x, 1.0, mu + sign * sigma * eps, mu, logvar) for sign in (1, -1)]
+    latents = [mu + sign * sigma * eps for sign in (1, -1)]
+    pair = [log_importance_weights(x, x, 1.0, gaussian_log_density(z, 0.0, 1.0), z, mu, logvar) for z in latents]
     expected = gaussian_log_density(x, x, 1.0) - kl_sum(mu, logvar)
     # Each of 2 n terms is a dozen operations on numbers no larger than this.
     scale = np.sum((np.abs(mu) + sigma) ** 2 + np.abs(logvar) + 4, axis=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen_export.spec.vae import importance_weighted_bound, log_importance_weights, reparameterize
+from gen_export.spec.vae import gaussian_log_density, importance_weighted_bound, log_importance_weights, reparameterize
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.agreement import APART, close, close_bytes
 from gen_export.verify.facts.squared_error import mse_slack
@@ -44,12 +44,13 @@ def images_are_in_range(files: Files) -> Finding:
 
 @fact("gen_export.vae.sampled_bytes", "tolerance", families=_VAE, graphs=("decode", "sample_from_noise"))
 def sampler_rounds_the_decoded_noise(files: Files) -> Finding:
-    """sample_from_noise(z) = round((decode(z) + 1) 255 / 2), channels last: each byte is within half a level.
+    """sample_from_noise(u) = round((decode(z) + 1) 255 / 2), channels last: each byte is within half a level.
 
-    With classes they are images of the first.
+    z is what the graph `latent` makes of u, or u itself without a learned prior. With classes they are of the first.
     """
-    z = files.inputs("decode", BATCH, "vae bytes")["z"]
-    given = {"noise": z, **told(files, "sample_from_noise", 0)}
+    u = files.inputs("decode", BATCH, "vae bytes")["z"]
+    given = {"noise": u, **told(files, "sample_from_noise", 0)}
+    z = files.run("latent", {"u": u, **told(files, "latent", 0)})["z"] if "latent" in files.graphs else u
     decoded = files.run("decode", {"z": z, **told(files, "decode", 0)})
     return close_bytes(files.run("sample_from_noise", given)["images"], decoded["image"])
 
@@ -77,14 +78,23 @@ def weighed(files: Files, purpose: str) -> Weighed:
     mu, logvar = (np.tile(encoded[name], (SAMPLES, 1)) for name in ("mu", "logvar"))
     z = reparameterize(mu, logvar, eps.reshape(mu.shape))
     x_hat, x = files.run("decode", {"z": z})["image"], np.tile(inputs["image"], (SAMPLES, 1, 1, 1))
-    rows = [value.astype(np.float64) for value in (x, x_hat, z, mu, logvar)]
-    x, x_hat, z, mu, logvar = rows
-    log_w = log_importance_weights(x, x_hat, VARIANCE, z, mu, logvar).reshape(SAMPLES, IMAGES)
+    u, log_prior = normalized(files, z)
+    rows = [value.astype(np.float64) for value in (x, x_hat, u, z, mu, logvar)]
+    x, x_hat, _, z, mu, logvar = rows
+    log_w = log_importance_weights(x, x_hat, VARIANCE, log_prior, z, mu, logvar).reshape(SAMPLES, IMAGES)
     slack = max(log_weight_slack(*row) for row in zip(*rows, strict=True))
     return Weighed({"image": inputs["image"], "eps": eps, "variance": np.array(VARIANCE, np.float32)}, log_w, slack)
 
 
-def log_weight_slack(x: Array, x_hat: Array, z: Array, mu: Array, logvar: Array) -> float:
+def normalized(files: Files, z: Array) -> tuple[Array, Array]:
+    """The normal numbers of latents z (B, n), which are z itself without a learned prior, and log p(z) (B,)."""
+    if "normalize" not in files.graphs:
+        return z, gaussian_log_density(z.astype(np.float64), 0.0, 1.0)
+    found = files.run("normalize", {"z": z})
+    return found["u"], found["log_density"].astype(np.float64)
+
+
+def log_weight_slack(x: Array, x_hat: Array, u: Array, z: Array, mu: Array, logvar: Array) -> float:
     """How far a log weight in float32, from networks in another file, may be from the exact one.
 
     Sums of N terms are wrong by N roundings of their sizes, a few more for each term; the networks by APART. The
@@ -93,13 +103,13 @@ def log_weight_slack(x: Array, x_hat: Array, z: Array, mu: Array, logvar: Array)
     sigma = np.exp(logvar / 2)
     eps = (z - mu) / sigma
     pixels = mse_slack(x_hat, x) / VARIANCE + (x.size + 8) * UNIT * (abs(math.log(VARIANCE)) + 2)
-    sizes, lost = z**2 + eps**2 + mu**2 + abs(logvar) + 2, abs(eps) * (abs(mu) / sigma + abs(eps))
+    sizes, lost = u**2 + eps**2 + mu**2 + abs(logvar) + 2, abs(eps) * (abs(mu) / sigma + abs(eps))
     return float(x.size * pixels / 2 + (APART + (z.size + 8) * UNIT) * sizes.sum() + 4 * UNIT * lost.sum())
 
 
 @fact("gen_export.vae.bounds_recomputed", "tolerance", families=_VAE, graphs=_BOUND)
 def bounds_are_those_of_the_spec(files: Files) -> Finding:
-    """elbo = mean_k log w_k, bound = log mean_k w_k, where w = p(x | z) p(z) / q(z | x) from encode and decode."""
+    """elbo = mean_k log w_k, bound = log mean_k w_k, where w = p(x | z) p(z) / q(z | x), each from its own file."""
     case = weighed(files, "vae bounds")
     run = files.run("bound", case.inputs)
     expected = np.stack([case.log_w.mean(axis=0), importance_weighted_bound(case.log_w)])

@@ -22,6 +22,7 @@ export function abilities({ card, graphs }) {
       ...latents,
       encoder: findEncoder(graphs, latents.port),
       noise: between && fits(between.noise, latents.port),
+      prior: findPrior(graphs, latents.port),
     },
     codes: codes && { ...codes, encoder: findEncoder(graphs, codes.port), noise: false },
     between,
@@ -36,23 +37,34 @@ function findDraw({ sample }) {
   return complete ? { ports: sample.inputs.filter((port) => port.shape.length === 0), settings } : null;
 }
 
-/** A graph from one input, of so many free or fixed axes after the first, to an image. */
+/** A graph from one input, of so many fixed axes after the first, and settings perhaps, to an image. */
 function findDecoder(graphs, planes, dtype, axes) {
   for (const [graph, { inputs, outputs }] of Object.entries(graphs)) {
-    const [port] = inputs;
+    const [port, ...settings] = inputs;
     const image = outputs.find((output) => isImage(output, planes));
     const sizes = port?.shape.slice(1).filter(Number.isInteger);
-    if (inputs.length === 1 && image && port.dtype === dtype && port.shape.length === axes + 1 && sizes.length === axes)
-      return { graph, port, image: image.name };
+    const kind = port?.dtype === dtype && port.shape.length === axes + 1 && sizes.length === axes;
+    if (kind && image && settings.every(isSetting)) return { graph, port, settings, image: image.name };
   }
   return null;
 }
 
 /** The graph and output that give from an image what a decoder takes. */
 function findEncoder({ encode }, taken) {
-  const output =
-    encode?.inputs.length === 1 && encode.outputs.find((port) => port.dtype === taken.dtype && fits(port, taken));
-  return output ? { graph: "encode", input: encode.inputs[0].name, output: output.name } : null;
+  const [image, ...settings] = encode?.inputs ?? [];
+  const output = settings.every(isSetting) && encode?.outputs.find((port) => isSame(port, taken));
+  return output ? { graph: "encode", input: image.name, output: output.name } : null;
+}
+
+/** The graph that makes of normal numbers what a decoder takes; null where the decoder takes them as they are. */
+function findPrior(graphs, taken) {
+  for (const [graph, { inputs, outputs }] of Object.entries(graphs)) {
+    const [numbers, ...settings] = inputs;
+    const output = outputs.find((port) => port.name === taken.name && isSame(port, taken));
+    if (output && settings.every(isSetting) && isSame(numbers, taken))
+      return { graph, input: numbers.name, output: output.name };
+  }
+  return null;
 }
 
 /** A sampler that takes its noise, where the noise is normal and of the kind that we can make from a seed. */
@@ -74,5 +86,7 @@ function findRebuild({ reconstruct }, planes) {
 
 const isImage = (port, planes) =>
   port.dtype === "float32" && port.shape.length === 4 && same(port.shape.slice(1), planes);
+const isSetting = (port) => port.optional && port.shape.length === 0;
+const isSame = (port, other) => port.dtype === other.dtype && fits(port, other);
 const fits = (port, other) => same(port.shape.slice(1), other.shape.slice(1));
 const same = (a, b) => a.length === b.length && a.every((axis, i) => axis === b[i]);

@@ -19,12 +19,19 @@ export function latentsView(app) {
   let rows = [];
   let all = false;
 
+  /** What the decoder takes beside a latent, which the graphs before it take as well. */
+  function settings() {
+    const { seed, picture, ...rest } = controls.values;
+    return rest;
+  }
+
   /** The pictures of latents, as they are wanted a chunk at a time. */
   async function* decode(latents) {
     for (let at = 0; at < latents.length; at += CHUNK) {
       const some = latents.slice(at, at + CHUNK);
       const data = Float32Array.from(some.flatMap((one) => [...one]));
-      const outputs = await app.run(ability.graph, { [ability.port.name]: new Tensor([some.length, z.length], data) });
+      const batch = new Tensor([some.length, z.length], data);
+      const outputs = await app.run(ability.graph, { [ability.port.name]: batch, ...settings() });
       const images = tensorImages(outputs[ability.image]);
       for (let i = 0; i < some.length; i++) yield images.at(i);
     }
@@ -100,14 +107,22 @@ export function latentsView(app) {
   async function fromSeed() {
     const { seed, picture } = controls.values;
     await take(
-      normals(seed, picture, z.length),
+      await priorOf(normals(seed, picture, z.length)),
       `Picture ${picture} of seed ${seed}. The sliders that change most come first.`,
     );
   }
 
+  /** The latent that normal numbers stand for. */
+  async function priorOf(numbers) {
+    if (!ability.prior) return numbers;
+    const { graph, input, output } = ability.prior;
+    const outputs = await app.run(graph, { [input]: new Tensor([1, z.length], numbers), ...settings() });
+    return Float32Array.from(outputs[output].data);
+  }
+
   async function fromPicture(picture, name) {
     const { graph, input, output } = ability.encoder;
-    const outputs = await app.run(graph, { [input]: imageTensor(picture) });
+    const outputs = await app.run(graph, { [input]: imageTensor(picture), ...settings() });
     await take(Float32Array.from(outputs[output].data), `What the encoder makes of ${name} (${output}).`);
   }
 
@@ -144,7 +159,8 @@ export function latentsView(app) {
       ability = able;
       all = false;
       z = new Float32Array(able.port.shape[1]);
-      controls = new Controls($("latents-from"), "latents-field", able.noise ? PORTS : [], { seed: "7" });
+      const ports = [...(able.noise ? PORTS : []), ...able.settings];
+      controls = new Controls($("latents-from"), "latents-field", ports, { seed: "7" });
       $("latents-go").hidden = !able.noise;
       $("latents-image").hidden = !able.encoder;
       await (gift ? takeGift(gift) : begin());
