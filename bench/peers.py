@@ -71,6 +71,7 @@ class Task:
         count: Images to draw.
         steps: Of a sampler that has steps.
         lr: Learning rate; None for the peer's own.
+        dtype: Of the networks' arithmetic in training.
     """
 
     train: ImageSet
@@ -78,6 +79,11 @@ class Task:
     count: int
     steps: int
     lr: float | None
+    dtype: torch.dtype
+
+    def arithmetic(self) -> torch.autocast:
+        """A context in which networks compute so."""
+        return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
 
 
 class Spent(NamedTuple):
@@ -147,7 +153,9 @@ def lucidrains_diffusion(task: Task) -> Iterator[Entrant]:
 
     def step(batches: Iterable[Tensor]) -> None:
         for x in batches:
-            (model(x) / PARTS).backward()
+            with task.arithmetic():
+                loss = model(x)
+            (loss / PARTS).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -182,7 +190,9 @@ def _train(task: Task, losses: Callable[[Tensor], Tensor], model: torch.nn.Modul
 
     def step() -> None:
         optimizer.zero_grad()
-        losses(next(batches)).backward()
+        with task.arithmetic():
+            loss = losses(next(batches))
+        loss.backward()
         optimizer.step()
 
     model.train()

@@ -3,12 +3,13 @@
     pip install -c constraints.txt -e '.[cpu,train,peers]'
     python bench/quality.py vae --data ../shared/data/fashion_mnist --minutes 5
     python bench/quality.py vqvae --data ../shared/data/fashion_mnist --minutes 10
-    python bench/quality.py diffusion --data ../shared/data/fashion_mnist --minutes 60 --count 500
+    python bench/quality.py diffusion --data ../shared/data/fashion_mnist --minutes 60 --count 500 --precision bfloat16
 
 The budget is CPU time of training alone, over all threads of the process (`time.process_time`). Ours is
 `gen-export train FAMILY` with its defaults: a short run and a longer one say how many steps the budget has, and the run
 of that many steps ends its learning rate's schedule with it. What that run took in fact, reading the images, its last
 checkpoint and pictures included, is what the peer gets, to the step. bench/peers.py has the peers' settings and why.
+Both compute in the same arithmetic, `--precision`, and draw in float32.
 
 Ours draws and rebuilds from the exported file through ONNX Runtime; the peer in torch. Both as bytes, `--count` images
 each, compared with the training images by the features of `gen-export eval`. Beside them stand held-out images, the
@@ -38,7 +39,7 @@ from gen_export.models import family_class
 from gen_export.spec.pixels import pictures, planes
 from gen_export.training import run
 from gen_export.training.checkpoint import restore_averaged
-from gen_export.training.settings import TrainSettings
+from gen_export.training.settings import Precision, TrainSettings
 from gen_runtime import Model, grid, load, save_png
 from gen_runtime.inputs import Array
 
@@ -50,24 +51,25 @@ SHOWN = 64
 COLUMNS = ("", "parameters", "steps", "CPU minutes", "Frechet", "kernel", "precision", "recall", "reconstruction error")
 
 
-def train_seconds(family: str, data: str, steps: int, folder: Path) -> float:
+def train_seconds(family: str, data: str, steps: int, precision: Precision, folder: Path) -> float:
     """CPU seconds of a run of so many steps as `gen-export train` does it, pictures and checkpoints at its end only."""
-    defaults = family_class(family).defaults
-    settings = TrainSettings(**{**defaults, "steps": steps, "save_every": steps, "preview_every": steps})
+    often = {"steps": steps, "save_every": steps, "preview_every": steps}
+    settings = TrainSettings(**{**family_class(family).defaults, **often}, precision=precision)
     return cpu_seconds(lambda: run.start(family, {}, settings, run.Source(data), folder, CPU))
 
 
-def steps_within(seconds: float, family: str, data: str) -> int:
+def steps_within(seconds: float, family: str, data: str, precision: Precision) -> int:
     """How many steps a run of so many CPU seconds has, by what a long run takes more than a short one."""
     with tempfile.TemporaryDirectory() as folder:
-        short, long = (train_seconds(family, data, steps, Path(folder, str(steps))) for steps in (SHORT, LONG))
+        runs = [train_seconds(family, data, steps, precision, Path(folder, str(steps))) for steps in (SHORT, LONG)]
+    short, long = runs
     return max(LONG, SHORT + round((LONG - SHORT) * (seconds - short) / (long - short)))
 
 
-def ours(family: str, data: str, minutes: float, count: int, folder: Path) -> Entrant:
+def ours(family: str, data: str, minutes: float, precision: Precision, count: int, folder: Path) -> Entrant:
     """Our model of a family after so many CPU minutes: what its file draws and rebuilds."""
-    steps = steps_within(60 * minutes, family, data)
-    seconds = train_seconds(family, data, steps, folder)
+    steps = steps_within(60 * minutes, family, data, precision)
+    seconds = train_seconds(family, data, steps, precision, folder)
     record, trained = restore_averaged(folder)
     parameters = sum(parameter.numel() for parameter in trained.parameters())
     model = load(export_family(trained, folder, family, run.about(record))[0], "cpu", 1)
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="CPU time of training, each")
     parser.add_argument("--count", type=int, default=2000, help="images that each draws")
     parser.add_argument("--threads", type=int, default=1, help="of training")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of training")
     parser.add_argument("--peer-lr", type=float, help="learning rate of the peer in place of its own")
     parser.add_argument("--out", type=Path, help="a new folder; by default runs/quality-FAMILY")
     arguments = parser.parse_args()
@@ -128,8 +131,9 @@ def main() -> None:
     train, test = (open_data(arguments.data, part) for part in ("train", "test"))
     require_peer(arguments.family, train)
     reference = Reference(train, test, None, arguments.count, 0, lambda label: None)
-    mine = ours(arguments.family, arguments.data, arguments.minutes, arguments.count, out)
-    task = Task(train, mine.seconds, arguments.count, SAMPLER_STEPS, arguments.peer_lr)
+    mine = ours(arguments.family, arguments.data, arguments.minutes, arguments.precision, arguments.count, out)
+    dtype = getattr(torch, arguments.precision)
+    task = Task(train, mine.seconds, arguments.count, SAMPLER_STEPS, arguments.peer_lr, dtype)
     entrants = [mine, *PEERS[arguments.family](task)]
     floor = ["held-out images", "", "", "", *distance_cells(reference.floor), ""]
     print(table(COLUMNS, [*(row(entrant, reference) for entrant in entrants), floor]))
