@@ -28,15 +28,17 @@ demo: .venv/ready .venv-runtime/ready
 
 # The models of models_onnx/fashion anew: trained (again from where it stopped), exported, verified, measured, with a card.
 FASHION ?= fashion-mnist
+# float32 where the CPU has neither AVX-512 BF16 nor AMX.
+PRECISION ?= bfloat16
 MODELS := autoencoder mae vae vqvae gan diffusion
 train_autoencoder := --steps 3000
-train_mae := --steps 3000
-train_vae := --steps 4000 --classes
-train_vqvae := --steps 6000 --classes
+train_mae := --steps 6000
+train_vae := --steps 8000 --classes
+train_vqvae := --steps 8000 --classes
 train_gan := --steps 6000
-train_diffusion := --steps 12000 --classes
+train_diffusion := --steps 36000 --classes
 parts_autoencoder := encode,decode
-parts_vae := encode,decode
+parts_vae := encode,decode,latent
 parts_vqvae := encode,decode
 parts_diffusion := denoise
 
@@ -44,7 +46,7 @@ models: $(MODELS:%=models_onnx/fashion/%/README.md)
 
 models_onnx/fashion/%/README.md: | .venv/ready
 	if [ -e runs/models/$*/checkpoint.safetensors ]; then $(BIN)/gen-export train $* --resume --out runs/models/$*; \
-	else $(BIN)/gen-export train $* --data $(FASHION) $(train_$*) --out runs/models/$*; fi
+	else $(BIN)/gen-export train $* --data $(FASHION) --precision $(PRECISION) $(train_$*) --out runs/models/$*; fi
 	$(BIN)/gen-export export runs/models/$* --parts "$(parts_$*)" --out $(@D)
 	$(BIN)/gen-export verify $(@D)/$*.onnx --stamp
 	$(BIN)/gen-export eval $(@D)/$*.onnx --data $(FASHION) --stamp
