@@ -119,7 +119,7 @@ class OneShot(Recipe):
 
     def sample(self, calls: Sequence[Call], noise: Noise, labels: Array | None) -> Array:
         """Images in [-1, 1] of noise draw 0."""
-        known = () if labels is None else (labels,)
+        (known,) = _told(labels, 1.0)
         return reduce(lambda x, call: call(x, *known), calls, noise(0))
 
 

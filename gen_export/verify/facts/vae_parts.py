@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gen_export.errors import NothingToCheckError
 from gen_export.spec.vae import gaussian_log_density, importance_weighted_bound, log_importance_weights, reparameterize
 from gen_export.verify.fact import Finding, fact, same_bits, worst
 from gen_export.verify.facts.agreement import APART, close, close_bytes
@@ -50,7 +51,7 @@ def sampler_rounds_the_decoded_noise(files: Files) -> Finding:
     """
     u = files.inputs("decode", BATCH, "vae bytes")["z"]
     given = {"noise": u, **told(files, "sample_from_noise", 0)}
-    z = files.run("latent", {"u": u, **told(files, "latent", 0)})["z"] if "latent" in files.graphs else u
+    z = files.run("latent", {"u": u, **told(files, "latent", 0)})["z"] if _learned(files, "latent") else u
     decoded = files.run("decode", {"z": z, **told(files, "decode", 0)})
     return close_bytes(files.run("sample_from_noise", given)["images"], decoded["image"])
 
@@ -86,9 +87,21 @@ def weighed(files: Files, purpose: str) -> Weighed:
     return Weighed({"image": inputs["image"], "eps": eps, "variance": np.array(VARIANCE, np.float32)}, log_w, slack)
 
 
+def _learned(files: Files, part: str) -> bool:
+    """Whether the prior is learned.
+
+    Raises:
+        NothingToCheckError: It is, and the part of it that the check needs is not at hand.
+    """
+    learned = (files.card.config or {}).get("prior") == "flow"
+    if learned and part not in files.graphs:
+        raise NothingToCheckError(f"needs the graph {part}, which is not at hand")
+    return learned
+
+
 def normalized(files: Files, z: Array) -> tuple[Array, Array]:
     """The normal numbers of latents z (B, n), which are z itself without a learned prior, and log p(z) (B,)."""
-    if "normalize" not in files.graphs:
+    if not _learned(files, "normalize"):
         return z, gaussian_log_density(z.astype(np.float64), 0.0, 1.0)
     found = files.run("normalize", {"z": z})
     return found["u"], found["log_density"].astype(np.float64)
