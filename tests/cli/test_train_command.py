@@ -61,7 +61,7 @@ def test_options_reach_the_model_the_loop_and_the_data(call, no_export, dots, tm
     record, _ = checkpoint.load(tmp_path / "here")
 
     assert code == 0
-    assert record.config == {"size": "tiny", "latent": 5, "beta": 0.5, "classes": []}
+    assert record.config == {"size": "tiny", "latent": 5, "beta": 0.5, "prior": "flow", "classes": []}
     assert (record.settings.steps, record.settings.lr, record.settings.seed) == (6, 0.01, -9)
     assert record.data["source"] == str(dots)
     assert (tmp_path / "here" / FILE).is_file()

@@ -124,7 +124,7 @@ _PARTS: dict[str, dict[str, Change]] = {
     "normalize": {
         "the determinant is left out": bypass("Add", output="log_density"),
         "the determinant is subtracted": retype("Add", "Sub", output="log_density"),
-        "the log-scales are not bounded": bypass("Tanh"),
+        "a log-scale is positive": retype("Tanh", "Sigmoid"),
         "the density is a mean over latents": retype("ReduceSum", "ReduceMean", at=-1),
         "the determinant is a mean over couplings": retype("ReduceSum", "ReduceMean", at=-2),
     },

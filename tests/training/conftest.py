@@ -1,6 +1,6 @@
 """What the tests of training share: a short run in a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ SHORT = {"steps": 12, "batch_size": 4, "warmup": 3, "save_every": 4, "preview_ev
 def train(dots: Path, tmp_path: Path) -> Callable[..., Record]:
     """Trains a tiny family on 8x8 images, into `folder` unless told another; `settings` replace the short ones."""
 
-    def start(name: str = "diffusion", folder: Path | None = None, **settings: Any) -> Record:
-        folder = folder or tmp_path / "run"
+    def start(
+        name: str = "diffusion", folder: Path | None = None, options: Mapping[str, Any] = {}, **settings: Any
+    ) -> Record:
+        options, settings = {**OPTIONS[name], **options}, {**SHORT, **settings}
         return run.start(
-            name, OPTIONS[name], TrainSettings(**{**SHORT, **settings}), run.Source(str(dots)), folder, CPU
+            name, options, TrainSettings(**settings), run.Source(str(dots)), folder or tmp_path / "run", CPU
         )
 
     return start

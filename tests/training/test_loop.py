@@ -26,6 +26,8 @@ from gen_export.training.state import step_seed
 from gen_export.training.step import Learner
 
 CPU = torch.device("cpu")
+NORMAL = {"prior": "normal"}
+"""A VAE whose every step lowers the same loss."""
 
 
 def log_of(folder):
@@ -67,7 +69,7 @@ def test_a_run_leaves_its_checkpoint_log_and_picture_and_nothing_else(train, fol
     assert checkpoint.load(folder)[0] == record
     assert (record.step, record.family) == (12, "vae")
     assert record.seconds > 0
-    assert list(record.held_out) == ["loss", "reconstruction", "kl"]
+    assert list(record.held_out) == ["loss", "reconstruction", "kl", "prior_loss"]
 
 
 def test_the_picture_is_a_grid_of_36_images(train, folder):
@@ -81,7 +83,7 @@ def test_the_picture_is_a_grid_of_36_images(train, folder):
 
 
 def test_the_log_has_one_object_a_line_with_the_losses_and_the_rate(train, folder):
-    train("vae")
+    train("vae", options=NORMAL)
     entries = log_of(folder)
 
     assert [entry["step"] for entry in entries] == [0, 4, 8, 12, 12]
@@ -103,8 +105,8 @@ def test_training_lowers_the_loss(train, folder):
 
 def test_every_entry_is_the_mean_over_the_steps_since_the_one_before(train, tmp_path):
     """One report of twelve steps is the mean of twelve reports of one step."""
-    train("vae", folder=tmp_path / "each", save_every=1)
-    train("vae", folder=tmp_path / "all", save_every=12)
+    train("vae", tmp_path / "each", NORMAL, save_every=1)
+    train("vae", tmp_path / "all", NORMAL, save_every=12)
     each = [entry["loss"] for entry in log_of(tmp_path / "each") if "loss" in entry]
     (together,) = [entry["loss"] for entry in log_of(tmp_path / "all") if "loss" in entry]
 
@@ -126,7 +128,7 @@ def test_the_same_seed_trains_the_same_weights_and_another_seed_others(train, tm
 def test_a_loss_that_is_no_number_stops_with_its_step_and_the_last_good_checkpoint(train, folder, monkeypatch, value):
     poison(monkeypatch, step=7, value=value)
     with pytest.raises(TrainingError, match=r"^step 7: expected finite losses and gradient, found loss") as caught:
-        train("vae")
+        train("vae", options=NORMAL)
 
     assert str(caught.value).endswith(f"the last good checkpoint is {folder / FILE}")
     saved, tensors = checkpoint.load(folder)
@@ -138,7 +140,7 @@ def test_a_gradient_that_is_no_number_stops_before_it_reaches_a_checkpoint(train
     """The loss of step 8 is finite and its gradient is not: the weights saved after step 8 would be NaN."""
     poison(monkeypatch, step=8, gradient_only=True)
     with pytest.raises(TrainingError, match=r"^step 8: expected finite losses and gradient.*the last good checkpoint"):
-        train("vae")
+        train("vae", options=NORMAL)
 
     saved, tensors = checkpoint.load(folder)
     assert saved.step == 4
