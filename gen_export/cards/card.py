@@ -19,12 +19,12 @@ def write_card(model: Model, out: Path, licence: str | None = None) -> list[Path
     """Writes the card, and beside it a picture if the file draws images; returns what was written.
 
     Args:
-        model: The file, with its parts beside it.
+        model: The file; of its parts, the card lists those beside it.
         out: The Markdown file; a card that is there is replaced.
         licence: The licence of the weights; None leaves it open.
 
     Raises:
-        FileError: A part is missing, something else than a card is at `out`, or it cannot be written.
+        FileError: A part is broken, something else than a card is at `out`, or it cannot be written.
     """
     _require_card_or_nothing(out)
     text = card_text(model, licence)
@@ -40,7 +40,7 @@ def card_text(model: Model, licence: str | None = None) -> str:
     """The card of a file, Markdown with front matter.
 
     Raises:
-        FileError: A part is missing or broken, or a section of its metadata is not what the schema says.
+        FileError: A part is broken, or a section of its metadata is not what the schema says.
     """
     card = model.card
     scores = json.loads(card.text).get("evaluation")

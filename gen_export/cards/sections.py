@@ -45,7 +45,8 @@ def calls(model: Model) -> str:
 def ports(model: Model) -> str:
     """What the graph takes and gives, and the graphs in the files beside it."""
     columns = ("", "type", "shape", "range", "default", "")
-    parts = [(f"`{model.part_path(name).name}`", _signature(model.graph(name).card)) for name in model.card.parts]
+    at_hand = [name for name in model.card.parts if model.part_path(name).is_file()]
+    parts = [(f"`{model.part_path(name).name}`", _signature(model.graph(name).card)) for name in at_hand]
     tables = [
         f"Inputs\n\n{table(columns, map(_port, model.card.inputs))}",
         f"Outputs\n\n{table(columns, map(_port, model.card.outputs))}",
@@ -119,7 +120,9 @@ def facts(model: Model) -> Section:
         for name, fact in found.items()
     ]
     listed = table(("fact", "evidence", "verdict", "error", "bound"), rows)
-    return f"{text}, {shown(verified['skipped'])} skipped, on exactly these files.\n\n{listed}"
+    away = [name for name in verified["files"] if name in model.card.parts and not model.part_path(name).is_file()]
+    more = f" and {', '.join(map(plain, away))}, which are not shipped" if away else ""
+    return f"{text}, {shown(verified['skipped'])} skipped, on exactly these files{more}.\n\n{listed}"
 
 
 def certificate(card: Card) -> Section:

@@ -224,7 +224,7 @@ def _require_diffusion(files: Files) -> None:
     """Refuses what is not the main file of a diffusion model."""
     if files.card.family != "diffusion":
         raise FileError(f"{files.path}: expected a diffusion model, found the family {files.card.family}")
-    missing = {"denoise", "step"} - set(files.card.parts)
+    missing = {"denoise", "step"} - set(files.graphs)
     if missing:
         raise FileError(f"{files.path}: expected a main file with the parts denoise and step, found {files.card.graph}")
 

@@ -22,14 +22,14 @@ MOST_CODES = 65_536
 
 
 class Files:
-    """A main file and its parts, or one part alone.
+    """A main file and those of its parts that are beside it, or one part alone.
 
     Args:
         path: `<name>.onnx`, or a part `<name>.<graph>.onnx`.
 
     Raises:
-        FileError: The file or one of its parts is missing, broken, of another model, not one of ours, or says that it
-            has more states or codes than a model can have.
+        FileError: The file is missing, or it or one of its parts is broken, of another model, not one of ours, or
+            says that it has more states or codes than a model can have.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,8 @@ class Files:
         self.card: Card = main.graph.card
         self._probes = {self.card.graph: main}
         for name in self.card.parts:
-            self._probes[name] = self._part(name)
+            if part_file(path, name).is_file():
+                self._probes[name] = self._part(name)
         for probe in self._probes.values():
             _require_sizes(probe.graph)
 
@@ -70,8 +71,6 @@ class Files:
     def _part(self, name: str) -> Probe:
         """A part, known to belong to the main file."""
         path = part_file(self.path, name)
-        if not path.is_file():
-            raise FileError(f"{self.path}: expected its part {name} in {path}, found nothing there")
         probe, main = Probe(path), self.card
         card = probe.graph.card
         expected = (main.family, name, main.image, main.config, main.training)

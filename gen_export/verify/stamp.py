@@ -66,15 +66,15 @@ def write(path: Path, section: str, contents: Mapping[str, Any]) -> None:
 
 
 def fits(files: Files) -> bool | None:
-    """Whether the stamp is of these files; None where there is none."""
-    verified = files.card.verified
-    return None if verified is None else verified.get("files") == hashes(files)
+    """Whether all of these files are among those that the stamp is of; None where there is none."""
+    return _covers(files.card, hashes(files))
 
 
 def stamp_fits(path: Path) -> bool | None:
     """Whether the stamp of a file is of it and its parts as they are now; None where there is none.
 
-    A part that is missing or broken was whole when it was checked, so the stamp does not fit.
+    It may be of more: what was found of a model's files stays true where some of them are not shipped.
+    A part that is broken was whole when it was checked, so the stamp does not fit.
 
     Raises:
         FileError: The file itself is missing, broken, or not one of ours.
@@ -83,11 +83,20 @@ def stamp_fits(path: Path) -> bool | None:
     card = _card(file)
     if card.verified is None:
         return None
+    parts = {name: part for name in card.parts if (part := part_file(path, name)).is_file()}
     try:
-        parts = {name: _hash(OnnxFile.read(part_file(path, name))) for name in card.parts}
-        return card.verified.get("files") == {card.graph: _hash(file), **parts}
+        found = {name: _hash(OnnxFile.read(part)) for name, part in parts.items()}
     except FileError:
         return False
+    return _covers(card, {card.graph: _hash(file), **found})
+
+
+def _covers(card: Card, found: Hashes) -> bool | None:
+    """Whether a card's stamp is of files with these hashes, and maybe more; None where there is none."""
+    if card.verified is None:
+        return None
+    checked = card.verified.get("files")
+    return isinstance(checked, Mapping) and found.items() <= checked.items()
 
 
 def _hash(file: OnnxFile) -> str:

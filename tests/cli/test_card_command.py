@@ -223,14 +223,24 @@ def test_what_is_no_card_is_never_written_over_and_a_card_is(tmp_path, call):
     assert '\nlicense: "mit"\n' in (tmp_path / "card" / "README.md").read_text()
 
 
-def test_a_missing_part_is_told_and_nothing_is_written(tmp_path, call):
+def test_a_broken_part_is_told_and_nothing_is_written(tmp_path, call):
     path = files.write_model(tmp_path)
-    (tmp_path / "tiny.encode.onnx").unlink()
+    (tmp_path / "tiny.encode.onnx").write_bytes(b"no model")
 
     code, _, err = call("card", path)
-    assert (code, "needs its part encode" in err) == (2, True)
+    assert (code, "tiny.encode.onnx" in err) == (2, True)
     assert not (tmp_path / "README.md").exists()
     assert not (tmp_path / "samples.png").exists()
+
+
+def test_a_card_lists_the_parts_that_are_there(tmp_path, call):
+    path = files.write_model(tmp_path)
+    assert call("card", path)[0] == 0
+    assert "`tiny.encode.onnx`" in (tmp_path / "README.md").read_text()
+
+    (tmp_path / "tiny.encode.onnx").unlink()
+    assert call("card", path)[0] == 0
+    assert "`tiny.encode.onnx`" not in (tmp_path / "README.md").read_text()
 
 
 class Hub:

@@ -99,13 +99,23 @@ def test_a_stamp_does_not_fit_when_a_weight_of_the_file_or_of_its_part_has_chang
     assert stamp_fits(model_path) is False
 
 
-def test_a_stamp_does_not_fit_when_a_part_is_missing_or_broken(model_path):
+def test_a_stamp_does_not_fit_when_a_part_is_broken(model_path):
     part = stamped(model_path).with_name("walk.encode.onnx")
     part.write_bytes(part.read_bytes()[:-7])
+
     assert stamp_fits(model_path) is False
 
+
+def test_a_stamp_fits_the_files_that_were_checked_where_some_are_not_shipped(model_path):
+    """But where one comes that was not checked with the others, it does not."""
+    part = stamped(model_path).with_name("walk.encode.onnx")
+    contents = part.read_bytes()
     part.unlink()
-    assert stamp_fits(model_path) is False
+    assert stamp_fits(model_path) is fits(Files(model_path)) is True
+
+    stamp(model_path, FACTS, hashes(Files(model_path)))
+    part.write_bytes(contents)
+    assert stamp_fits(model_path) is fits(Files(model_path)) is False
 
 
 @pytest.mark.parametrize("name", ["walk.onnx", "walk.encode.onnx"])
