@@ -31,6 +31,12 @@ def export(
     parts: Annotated[
         str | None, typer.Option(help="Graphs to keep beside the main one: encode,decode. By default all; '' none.")
     ] = None,
+    train_step: Annotated[
+        bool, typer.Option("--train-step", help="Write a step of training too, for fine-tuning without torch.")
+    ] = False,
+    freeze: Annotated[
+        str | None, typer.Option(help="Parts of the model that stand still in it: encoder,decoder.label.")
+    ] = None,
 ) -> None:
     """Write a trained model as ONNX files, each compared with torch before it is kept.
 
@@ -45,8 +51,16 @@ def export(
     record, model = restore_averaged(checkpoint)
     folder = out or locate(checkpoint).parent
     stem = name or (record.family if unroll is None else f"{record.family}-{unroll}-steps")
-    names = None if parts is None else [part.strip() for part in parts.split(",") if part.strip()]
-    write(model, record, folder, stem, opset, unroll, solver=solver, spacing=spacing, parts=names)
+    if freeze is not None and not train_step:
+        raise ExportError("--freeze: expected --train-step with it, found none")
+    training = {"train": record.settings, "freeze": _listed(freeze or "")} if train_step else {}
+    names = None if parts is None else _listed(parts)
+    write(model, record, folder, stem, opset, unroll, solver=solver, spacing=spacing, parts=names, **training)
+
+
+def _listed(text: str) -> list[str]:
+    """The words between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def write(model, record, folder: Path, stem: str, opset: int = 18, unroll: int | None = None, **options: Any) -> None:  # noqa: ANN001 - named in heavy modules

@@ -49,14 +49,19 @@ def call_parity(graph: Graph, exported: RuntimeGraph, within: float = LARGEST_RE
         values = result if isinstance(result, tuple) else (result,)
         expected = [value.numpy() for value in values[: len(graph.outputs)]]  # inner values follow
         found = exported.execute(inputs)
-        apart = [_apart(found[port.name], value) for port, value in zip(graph.outputs, expected, strict=True)]
-        for port, error in zip(graph.outputs, apart, strict=True):
-            _require_close(f"{graph.name}: {port.name}", batch, error, within)
-        rows.append({"graph": graph.name, "batch": batch, **_worst(apart, within)})
+        errors = [apart(found[port.name], value) for port, value in zip(graph.outputs, expected, strict=True)]
+        for port, error in zip(graph.outputs, errors, strict=True):
+            require_close(f"{graph.name}: {port.name}", batch, error, within)
+        rows.append({"graph": graph.name, "batch": batch, **worst(errors, within)})
     return rows
 
 
-def _require_close(what: str, batch: int, error: dict[str, float], within: float) -> None:
+def require_close(what: str, batch: int, error: dict[str, float], within: float) -> None:
+    """Refuses an output that is further from torch's than `within`, relative, and than rounding, absolute.
+
+    Raises:
+        ExportError: It is.
+    """
     if not (error["rel_l2"] <= within or error["max_abs"] <= ROUNDING):
         raise ExportError(
             f"{what}: expected torch's output within {within:g} relative at batch {batch},"
@@ -64,13 +69,13 @@ def _require_close(what: str, batch: int, error: dict[str, float], within: float
         )
 
 
-def _worst(errors: Sequence[dict[str, float]], within: float) -> dict[str, float]:
+def worst(errors: Sequence[dict[str, float]], within: float) -> dict[str, float]:
     """The largest error of each kind; a number so near zero that only rounding is left has no relative one."""
     relative = [error["rel_l2"] for error in errors if error["rel_l2"] <= within]
     return {"max_abs": max(error["max_abs"] for error in errors), "rel_l2": max(relative, default=0.0)}
 
 
-def _apart(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+def apart(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     """Largest absolute difference, and the norm of the difference over that of the expected values."""
     difference = found.astype(np.float64) - expected.astype(np.float64)
     norm = float(np.linalg.norm(expected.astype(np.float64)))
@@ -94,14 +99,14 @@ def sibling_parity(
     noise = [recipe.seeded(SAMPLE_SEED, np.arange(TRAJECTORY_SAMPLES), draw) for draw in range(1 + draws)]
     given = {"noise": noise[0], "step_noise": np.stack(noise[1:])} if draws else {"noise": noise[0]}
     found = sibling.execute({**given, **_arrays(options)})["images"]
-    apart = bytes_apart(found, _seeded_images(sampler, **options))
-    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **_told(options), **apart}
+    errors = bytes_apart(found, _seeded_images(sampler, **options))
+    return {"graph": FROM_NOISE, "against": SAMPLE, "batch": TRAJECTORY_SAMPLES, **_told(options), **errors}
 
 
 def loop_parity(sampler: RuntimeGraph, loop: RuntimeGraph, steps: int) -> dict[str, Any]:
     """Bytes of an unrolled sampler against those of the loop it unrolls."""
-    apart = bytes_apart(_seeded_images(sampler), _seeded_images(loop, steps=steps))
-    return {"graph": SAMPLE, "against": "loop", "batch": TRAJECTORY_SAMPLES, **apart}
+    errors = bytes_apart(_seeded_images(sampler), _seeded_images(loop, steps=steps))
+    return {"graph": SAMPLE, "against": "loop", "batch": TRAJECTORY_SAMPLES, **errors}
 
 
 def require_same_images(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -136,8 +141,8 @@ def _arrays(options: Mapping[str, float]) -> dict[str, np.ndarray]:
 
 def bytes_apart(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     """The most levels two sets of images differ by, and the share of values that differ at all."""
-    apart = np.abs(found.astype(int) - expected.astype(int))
-    return {"max_levels": int(apart.max()), "pixels_apart": float((apart > 0).mean())}
+    levels = np.abs(found.astype(int) - expected.astype(int))
+    return {"max_levels": int(levels.max()), "pixels_apart": float((levels > 0).mean())}
 
 
 @torch.no_grad()

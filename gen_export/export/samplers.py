@@ -28,6 +28,7 @@ from gen_export.spec.pixels import pictures
 from gen_runtime.ports import Port
 
 SAMPLE, FROM_NOISE = "sample", "sample_from_noise"
+TRAIN, START = "train", "start"
 SUMMARIES = {
     SAMPLE: "Images from a seed: noise, network and bytes in one call.",
     FROM_NOISE: "Images from given noise, for runtimes whose integers are wrong and for tests.",
@@ -35,6 +36,8 @@ SUMMARIES = {
     SLOPE: "The predicted noise in images, and its derivative along a direction.",
     INVERT: "The noise from which ddim returns given images.",
     LOG_LIKELIHOOD: "The log density of images under the probability flow.",
+    TRAIN: "One step of training: from the state before it to the state after it.",
+    START: "The state of training at first.",
 }
 
 

@@ -14,31 +14,19 @@ import onnx_ir as ir
 
 from gen_export.errors import ExportError
 from gen_export.export.graph_arrays import GraphArray, constant, emit, innermost
+from gen_export.export.nodes import Applied, plane_mean
 from gen_export.export.subgraphs import inline
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """A node in the graph being recorded.
+class Pushed(Applied):
+    """A node of whose inputs some have tangents.
 
     Attributes:
-        node: The node.
         tangents: Those of its inputs, None where one does not move.
     """
 
-    node: ir.Node
     tangents: list[GraphArray | None]
-
-    @property
-    def output(self) -> GraphArray:
-        """What it computes."""
-        return _real(self.node.outputs[0])
-
-    def input(self, at: int) -> GraphArray:
-        """An input of real numbers."""
-        value = self.node.inputs[at]
-        assert value is not None, f"{self.node.op_type} without its input {at}"
-        return _real(value)
 
     def again(self, *inputs: GraphArray | None) -> GraphArray:
         """The same operator with the same attributes on other inputs."""
@@ -49,7 +37,7 @@ class Applied:
         return self.tangents[at] or 0.0 * self.input(at)
 
 
-Rule = Callable[[Applied], GraphArray | None]
+Rule = Callable[[Pushed], GraphArray | None]
 
 
 def directional(
@@ -74,33 +62,27 @@ def _propagate(node: ir.Node, tangents: dict[ir.Value, GraphArray]) -> None:
     if node.op_type not in RULES or len(node.outputs) != 1:
         raise ExportError(f"slope: expected operators with a derivative ({', '.join(RULES)}), found {node.op_type}")
     known = [None if value is None else tangents.get(value) for value in node.inputs]
-    tangent = RULES[node.op_type](Applied(node, known))
+    tangent = RULES[node.op_type](Pushed(node, known))
     if tangent is not None:
         tangents[node.outputs[0]] = tangent
 
 
-def _real(value: ir.Value) -> GraphArray:
-    """A value that an operator with a derivative takes or gives; torch's exporter does not know all types."""
-    value.type = value.type or ir.TensorType(ir.DataType.FLOAT)
-    return GraphArray(value)
-
-
-def _none(_: Applied) -> None:
+def _none(_: Pushed) -> None:
     """A shape does not move with the values."""
 
 
-def _linear(a: Applied) -> GraphArray | None:
+def _linear(a: Pushed) -> GraphArray | None:
     """Of an operator linear in its first input, whose others say how: itself."""
     others = [value and GraphArray(value) for value in a.node.inputs[1:]]
     return a.tangents[0] and a.again(a.tangents[0], *others)
 
 
-def _kernel(a: Applied) -> GraphArray:
+def _kernel(a: Pushed) -> GraphArray:
     """Of a convolution: itself, without the bias; its kernel does not move."""
     return a.again(a.tangents[0], a.input(1))
 
 
-def _sum(a: Applied) -> GraphArray:
+def _sum(a: Pushed) -> GraphArray:
     """Of x + y: x' + y', likewise of x - y; of the output's shape where one of them does not move."""
     if None not in a.tangents:
         return a.again(*a.tangents)
@@ -108,7 +90,7 @@ def _sum(a: Applied) -> GraphArray:
     return emit("Expand", tangent, emit("Shape", a.output, dtype=np.int64))
 
 
-def _product(a: Applied) -> GraphArray:
+def _product(a: Pushed) -> GraphArray:
     """Of x y: x' y + x y', of numbers or of matrices."""
     x, y = a.tangents
     if y is None:
@@ -117,53 +99,48 @@ def _product(a: Applied) -> GraphArray:
     return right if x is None else a.again(x, a.input(1)) + right
 
 
-def _quotient(a: Applied) -> GraphArray:
+def _quotient(a: Pushed) -> GraphArray:
     """Of q = x / y: (x' - q y') / y."""
     change = a.moved(0) if a.tangents[1] is None else a.moved(0) - a.output * a.tangents[1]
     return change / a.input(1)
 
 
-def _concat(a: Applied) -> GraphArray:
+def _concat(a: Pushed) -> GraphArray:
     """The tangents side by side."""
     return a.again(*(a.moved(at) for at in range(len(a.node.inputs))))
 
 
-def _relu(a: Applied) -> GraphArray:
+def _relu(a: Pushed) -> GraphArray:
     """Of max(x, 0): x' where x > 0, else 0."""
     return emit("Where", a.output > 0.0, a.moved(0), constant(0.0, np.float32), dtype=np.float32)
 
 
-def _sigmoid(a: Applied) -> GraphArray:
+def _sigmoid(a: Pushed) -> GraphArray:
     """Of s = 1 / (1 + exp(-x)): s (1 - s) x'."""
     return a.moved(0) * (a.output * (1.0 - a.output))
 
 
-def _tanh(a: Applied) -> GraphArray:
+def _tanh(a: Pushed) -> GraphArray:
     """Of y = tanh x: (1 - y^2) x'."""
     return a.moved(0) * (1.0 - a.output * a.output)
 
 
-def _softmax(a: Applied) -> GraphArray:
+def _softmax(a: Pushed) -> GraphArray:
     """Of s = softmax x: s (x' - sum s x'), the sum along the operator's axis."""
     weighted = a.moved(0) * a.output
     axis = a.node.attributes.get_int("axis", -1)
     return weighted - a.output * emit("ReduceSum", weighted, constant([axis], np.int64))
 
 
-def _normalized(a: Applied) -> GraphArray:
+def _normalized(a: Pushed) -> GraphArray:
     """Of scale y, y = (x - mean x) / sd over axes 2 and on: scale (x' - mean x' - y mean y x') / sd."""
     x, tangent = a.input(0), a.moved(0)
-    centred = x - _mean(x)
-    deviation = emit("Sqrt", _mean(centred * centred) + a.node.attributes.get_float("epsilon", 1e-5))
+    centred = x - plane_mean(x)
+    deviation = emit("Sqrt", plane_mean(centred * centred) + a.node.attributes.get_float("epsilon", 1e-5))
     y = centred / deviation
-    inside = (tangent - _mean(tangent) - y * _mean(y * tangent)) / deviation
+    inside = (tangent - plane_mean(tangent) - y * plane_mean(y * tangent)) / deviation
     channels = emit("Shape", deviation, dtype=np.int64, start=1)
     return inside * emit("Reshape", a.input(1), channels)
-
-
-def _mean(x: GraphArray) -> GraphArray:
-    """Mean over all axes from 2 on, however many there are; they stay, of extent 1."""
-    return emit("GlobalAveragePool", x)
 
 
 RULES: dict[str, Rule] = {

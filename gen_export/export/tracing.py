@@ -13,6 +13,7 @@ import torch
 from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 
+from gen_export.models.derivatives import DOMAIN, STOP
 from gen_export.models.family import Family, Graph
 from gen_runtime.ports import Port
 
@@ -33,9 +34,16 @@ class _Function(nn.Module):
         return self.function(*inputs)
 
 
-def trace(family: Family, graph: Graph, opset: int) -> ir.Model:
-    """The graph as an ONNX model whose inputs, outputs and inner values are named and shaped as its ports."""
-    module = _Function(family, graph.function).eval()
+def trace(family: Family, graph: Graph, opset: int, training: bool = False) -> ir.Model:
+    """The graph as an ONNX model whose inputs, outputs and inner values are named and shaped as its ports.
+
+    Args:
+        family: Whose it is.
+        graph: What to trace.
+        opset: ONNX opset.
+        training: Whether the networks are those of training, and what losses say of their derivatives stays in.
+    """
+    module = _Function(family, graph.function).train(training)
     results = (*graph.outputs, *graph.inner)
     with _quiet():
         program = torch.onnx.export(
@@ -47,10 +55,12 @@ def trace(family: Family, graph: Graph, opset: int) -> ir.Model:
             input_names=[port.name for port in graph.inputs],
             output_names=[port.name for port in results],
             dynamic_shapes={"inputs": tuple(_free_axes(port) for port in graph.inputs)},
-            custom_translation_table={torch.ops.aten.group_norm.default: _group_norm},
+            custom_translation_table=_TRANSLATIONS,
             verbose=False,
         )
     assert program is not None
+    if not training:
+        drop_stops(program.model)
     model = tidy(program.model)
     model.graph.name, model.ir_version = graph.name, IR_VERSION
     for value, port in zip((*model.graph.inputs, *model.graph.outputs), (*graph.inputs, *results), strict=True):
@@ -93,6 +103,32 @@ def _group_norm(  # noqa: ANN202 - values of the graph being traced
     normal = op.Reshape(op.InstanceNormalization(flat, ones, zeros, epsilon=eps), op.Shape(x))
     axes = op.Constant(value_ints=[1, 2])
     return op.Add(op.Mul(normal, op.Unsqueeze(weight, axes)), op.Unsqueeze(bias, axes))
+
+
+def _sort(x: onnxscript.FLOAT, stable: bool = True, dim: int = -1, descending: bool = False):  # noqa: ANN202
+    """Equal numbers stay in their order: TopK puts the lower index first."""
+    extent = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+    return op.TopK(x, extent, axis=dim, largest=int(descending))
+
+
+_TRANSLATIONS: dict[Any, Any] = {
+    torch.ops.aten.group_norm.default: _group_norm,
+    torch.ops.aten.sort.stable: _sort,
+}
+
+
+def infer_shapes(model: ir.Model) -> ir.Model:
+    """The model with the shapes of all values that follow from those of its inputs and weights."""
+    return passes.ShapeInferencePass()(model).model
+
+
+def drop_stops(model: ir.Model) -> None:
+    """Takes out what only says where a gradient stops."""
+    for node in [node for node in model.graph if node.domain == DOMAIN and node.op_type == STOP]:
+        assert node.inputs[0] is not None
+        ir.convenience.replace_all_uses_with(node.outputs[0], node.inputs[0])
+        model.graph.remove(node, safe=True)
+    model.opset_imports.pop(DOMAIN, None)
 
 
 def tidy(model: ir.Model) -> ir.Model:

@@ -14,20 +14,23 @@ import torch
 
 import gen_export
 from gen_export.errors import ExportError, NoCertificateError
-from gen_export.export import metadata, parity
+from gen_export.export import metadata, parity, train_places
 from gen_export.export.denoising import STEP
 from gen_export.export.flow import FLOW
 from gen_export.export.flow_parity import flow_parity
 from gen_export.export.metadata import Document
 from gen_export.export.sampler_graph import Built
-from gen_export.export.samplers import FROM_NOISE, SAMPLE, SUMMARIES, build_samplers
+from gen_export.export.samplers import FROM_NOISE, SAMPLE, START, SUMMARIES, TRAIN, build_samplers
 from gen_export.export.tracing import trace
+from gen_export.export.train_parity import train_parity
+from gen_export.export.train_step import TrainStep
 from gen_export.models.family import Family, Graph
 from gen_export.models.lipschitz import plain
 from gen_export.models.recipes import Denoising, Recipe
 from gen_export.spec.noise import SCHEME
 from gen_export.spec.schedules import SPACINGS
 from gen_export.spec.solvers import SOLVERS
+from gen_export.training.settings import TrainSettings
 from gen_export.verify.certificate import certify_run, visited_states
 from gen_export.verify.onnx_file import OnnxFile
 from gen_runtime.graph import Graph as RuntimeGraph
@@ -50,6 +53,8 @@ def export_family(
     solver: str | None = None,
     spacing: str | None = None,
     parts: Collection[str] | None = None,
+    train: TrainSettings | None = None,
+    freeze: Sequence[str] = (),
 ) -> list[Path]:
     """Write `<stem>.onnx`, the family's main graph, and its parts `<stem>.<graph>.onnx`; return their paths.
 
@@ -66,6 +71,8 @@ def export_family(
         solver: Name of the sampler's default solver, the only one where it is unrolled.
         spacing: Name of the rule by which a run chooses its states.
         parts: Names of the graphs to keep beside the main one; by default all. All are compared with torch.
+        train: Write a step of training with these settings, too.
+        freeze: Parts of the model that stand still in it: beginnings of names up to a dot.
 
     Raises:
         ExportError: An option is out of range, or a graph disagrees with torch; then no file is kept.
@@ -73,11 +80,14 @@ def export_family(
     if opset not in OPSETS:
         raise ExportError(f"--opset: expected {OPSETS[0]} to {OPSETS[-1]}, found {opset}")
     recipe = _recipe(family, unroll, {"solver": solver, "spacing": spacing})
+    step = None if train is None else TrainStep(family.cpu().eval(), train, opset, freeze)
     family = plain(family.cpu()).eval()  # the weights are computed here, in float32
     drafts = _Drafts(folder, stem, family.main, parts)
     try:
-        models = _write_drafts(family, recipe, drafts, about, opset, unroll)
+        models = _write_drafts(family, recipe, drafts, about, opset, unroll, step)
         _compare(family, recipe, drafts, models, unroll, say)
+        if step is not None:
+            _compare_training(step, drafts, [name for name in models if name not in (TRAIN, START)], say)
         return drafts.keep()
     finally:
         drafts.discard()
@@ -159,7 +169,13 @@ class _Drafts:
 
 
 def _write_drafts(
-    family: Family, recipe: Recipe | None, drafts: _Drafts, about: Document, opset: int, unroll: int | None
+    family: Family,
+    recipe: Recipe | None,
+    drafts: _Drafts,
+    about: Document,
+    opset: int,
+    unroll: int | None,
+    step: TrainStep | None,
 ) -> dict[str, Graph | Built]:
     """All graphs of the family as drafts, the main one first."""
     chw = family.image.chw
@@ -170,6 +186,7 @@ def _write_drafts(
     if isinstance(recipe, Denoising):
         common["schedule"] |= {"spacing": recipe.spacing, "solver": recipe.solver, "unrolled": unroll}
     noise = {} if recipe is None else {"noise": {"scheme": SCHEME, "law": recipe.law_name}}
+    built |= {} if step is None else {graph.name: graph for graph in (step.train(), step.start())}
     contents = {name: _built_document(sampler, {**common, **noise}) for name, sampler in built.items()}
     contents |= {name: _traced_document(graph, common) for name, graph in graphs.items()}
     models = {name: sampler.model for name, sampler in built.items()} | traced
@@ -235,6 +252,14 @@ def _compare(
     drafts.add(SAMPLE, parity=rows, trajectory=trajectory, certificate=certificate)
     apart = f"{rows[-1]['pixels_apart']:.2%} of values apart, at most {rows[-1]['max_levels']} of 255 levels"
     say(f"{drafts.final(SAMPLE).name}: {apart}")
+
+
+def _compare_training(step: TrainStep, drafts: _Drafts, names: Sequence[str], say: Say) -> None:
+    """Measure steps of training against torch's; write what was found, and where the weights are, into the file."""
+    rows = train_parity(step, drafts.open(TRAIN), drafts.open(START))
+    files = {name: drafts.draft(name) for name in names}
+    drafts.add(TRAIN, parity=rows, state=train_places.section(files, step.weights, step.buffers))
+    say(f"{drafts.final(TRAIN).name}: within {max(row['rel_l2'] for row in rows):.1e} of torch")
 
 
 def _compare_calls(

@@ -16,9 +16,10 @@ Graphs:
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gen_export.models.codec import SIZES, CodeDecoder, code_encoder
+from gen_export.models.draws import Source
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.spec.objectives import mse
 from gen_runtime.ports import Port
@@ -75,7 +76,7 @@ class Autoencoder(Family):
         """Encoder and decoder together."""
         return (Player("autoencoder", (self,), self.reconstruction_losses),)
 
-    def reconstruction_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def reconstruction_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The loss; nothing in it is random."""
         return {"loss": self.objective(batch.images)[0]}
 

@@ -14,10 +14,10 @@ from typing import Annotated, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from gen_export.models.codec import SIZES, encoder_layers, feature_shape
-from gen_export.models.draws import draw_rows
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.labels import require_classes
 from gen_runtime.ports import Port
@@ -75,7 +75,7 @@ class Classifier(Family):
         """The whole network."""
         return (Player("classifier", (self,), self.label_losses),)
 
-    def label_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def label_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The loss and the accuracy; in training, of images moved and mirrored at random."""
         assert batch.labels is not None
         x = moved(batch.images, rng) if self.training else batch.images
@@ -99,7 +99,7 @@ class Classifier(Family):
         ]
 
 
-def moved(images: Tensor, rng: Generator) -> Tensor:
+def moved(images: Tensor, rng: Source) -> Tensor:
     """Each image mirrored half of the time and shifted by up to two pixels, what comes in repeating the border."""
     count, _, height, width = images.shape
 

@@ -4,9 +4,9 @@ Both note what a batch uses, part by part, and learn from it once the batch is w
 """
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from gen_export.models.draws import NOW, pick_rows
+from gen_export.models.draws import NOW, Source, pick_rows
 from gen_export.models.family import Total
 from gen_export.spec.vqvae import ema_codebook
 
@@ -44,7 +44,7 @@ class Codebook(nn.Module):
         self.codes = nn.Parameter(torch.randn(count, dim))
         self.noted = Sums()
 
-    def note(self, encoded: Tensor, usage: Tensor, rng: Generator) -> None:
+    def note(self, encoded: Tensor, usage: Tensor, rng: Source) -> None:
         """Note the uses of each code in a part of a batch: arguments as those of `AverageCodebook.note`."""
         self.noted.add(usage.sum(0))
 
@@ -78,7 +78,7 @@ class AverageCodebook(nn.Module):
         self.noted, self.latents = Sums(), 0
 
     @torch.no_grad()
-    def note(self, encoded: Tensor, usage: Tensor, rng: Generator) -> None:
+    def note(self, encoded: Tensor, usage: Tensor, rng: Source) -> None:
         """Note what the codes are to learn from a part of a batch.
 
         Args:
@@ -88,7 +88,7 @@ class AverageCodebook(nn.Module):
         """
         new_sums = (usage.T.double() @ encoded.double()).float()  # autocast would round a float32 product
         self.noted.add(usage.sum(0), new_sums, pick_rows(encoded, len(self.codes), rng))
-        self.latents = len(encoded) * NOW.count
+        self.latents = encoded.shape[0] * NOW.count
 
     @torch.no_grad()
     def learn(self, total: Total) -> Tensor:

@@ -25,10 +25,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gen_export.models.denoisers import ResidualNet, UNet
-from gen_export.models.draws import draw_rows
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.labels import Classes, label_ports, require_classes, told
 from gen_export.models.monotone import MonotoneNet
@@ -180,10 +180,10 @@ class Diffusion(Family):
         """The denoiser."""
         return (Player("denoiser", (self,), self.epsilon_losses, betas=BETAS),)
 
-    def epsilon_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def epsilon_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The losses at random states."""
         x = batch.images
-        t = draw_rows(partial(torch.randint, 1, self.config.states + 1), (len(x),), rng)
+        t = draw_rows(partial(torch.randint, 1, self.config.states + 1), x.shape[:1], rng)
         eps = draw_rows(torch.randn, x.shape, rng)
         found = self.objective(x, t, eps, told(batch, self.config.classes, rng))
         return {port.name: value for port, value in zip(self._losses(), found, strict=False)}

@@ -5,12 +5,13 @@ Training, export, parity, the command line and the contract tests follow from th
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from gen_export.errors import ConfigError
+from gen_export.models.draws import Source
 from gen_export.models.recipes import Recipe
 from gen_runtime.ports import Port
 
@@ -30,7 +31,7 @@ class Batch(NamedTuple):
     labels: Tensor | None = None
 
 
-Losses = Callable[[Batch, Generator], dict[str, Tensor]]
+Losses = Callable[..., dict[str, Tensor]]
 Total = Callable[[Tensor], Tensor]
 """Adds a tensor up over the processes that share a batch."""
 
@@ -93,12 +94,14 @@ class Player:
     Attributes:
         name: Of the player in checkpoints and messages.
         modules: Whose parameters it moves; those of the other players stand still meanwhile.
-        losses: Of a batch and a generator: finite scalars by name, the one to minimise first.
+        losses: Of a batch and a generator: finite scalars by name, the one to minimise first. They take `weights` by
+            name too.
         begin: Share of the run's steps after which it starts to play.
         end: Share of the run's steps after which it rests.
         betas: Decay rates of Adam's two moments.
         settle: Called once a step, after the losses of every part of the batch: learns what gradients do not teach,
             and gives the losses that are no mean over the parts' own.
+        weights: Of the terms of the loss, by name, as they are when they are not given.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Player:
     end: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     settle: Callable[[Total], dict[str, Tensor]] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that it moves."""
@@ -154,7 +158,7 @@ class Family(nn.Module, ABC):
         """The declared graph of this name."""
         return next(graph for graph in self.graphs() if graph.name == name)
 
-    def losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The losses of all players by name."""
         return {name: value for player in self.players() for name, value in player.losses(batch, rng).items()}
 

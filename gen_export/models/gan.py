@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_args
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gen_export.models.adversaries import discriminator, generator
 from gen_export.models.codec import SIZES
-from gen_export.models.draws import draw_rows
+from gen_export.models.derivatives import input_gradient
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.recipes import OneShot
 from gen_export.spec import gan
@@ -91,12 +92,14 @@ class GAN(Family):
             Player("generator", (self.generator,), self.generator_losses, betas=BETAS),
         )
 
-    def discriminator_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def discriminator_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The discriminator's loss and its terms; the penalty too where it is asked for and gradients are recorded."""
         with torch.no_grad():
             generated = self.generate(self._latents(batch, rng))
         penalised = self.config.r1 > 0 and torch.is_grad_enabled()
-        real = batch.images.detach().requires_grad_(penalised)
+        real = batch.images
+        if penalised and not torch.compiler.is_exporting():
+            real = real.detach().requires_grad_()
         real_score, fake_score = self.discriminate(real), self.discriminate(generated)
         loss = gan.discriminator_loss(real_score, fake_score)
         terms = {"real_term": gan.real_term(real_score), "fake_term": gan.fake_term(fake_score)}
@@ -105,13 +108,13 @@ class GAN(Family):
             loss = loss + self.config.r1 / 2 * terms["r1"]
         return {"discriminator": loss, **terms}
 
-    def generator_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def generator_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The generator's loss on as many latents as there are images."""
         return {"generator": gan.generator_loss(self.discriminate(self.generate(self._latents(batch, rng))))}
 
-    def _latents(self, batch: Batch, rng: Generator) -> Tensor:
+    def _latents(self, batch: Batch, rng: Source) -> Tensor:
         """Standard normal latents (B, n), one an image."""
-        return draw_rows(torch.randn, (len(batch.images), self.config.latent), rng)
+        return draw_rows(torch.randn, (batch.images.shape[0], self.config.latent), rng)
 
     def graphs(self) -> list[Graph]:
         """generate, discriminate and objective."""
@@ -150,5 +153,4 @@ def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
 
     The result can be differentiated by the discriminator's weights.
     """
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3)).mean()
+    return input_gradient(scores, images).square().sum(dim=(1, 2, 3)).mean()

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from gen_export.data.classes import MOST_CLASSES
-from gen_export.models.draws import draw_rows
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, require
 from gen_export.spec.guidance import ANY, EACH
 from gen_runtime.ports import Port
@@ -65,7 +65,7 @@ def label_ports(classes: Sequence[str], *more: str) -> tuple[Port, ...]:
     return (Port("label", "int64", (), "class of the images", 0, last, last, optional=True, choices=names),)
 
 
-def told(batch: Batch, classes: Sequence[str], rng: Generator) -> Tensor | None:
+def told(batch: Batch, classes: Sequence[str], rng: Source) -> Tensor | None:
     """The classes (B,) that a network learns a batch with, some withheld; None for a model without classes."""
     if not classes:
         return None

@@ -25,9 +25,9 @@ from typing import Annotated, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from gen_export.models.draws import draw_rows
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.transformer import Block
 from gen_export.spec.diffusion import clip_to_unit
@@ -144,7 +144,7 @@ class MaskedAutoencoder(Family):
         prediction = self.predict(features, mask)
         return masked_mse(prediction, image, self.hidden_pixels(mask)), prediction, features
 
-    def random_mask(self, count: int, rng: Generator) -> Tensor:
+    def random_mask(self, count: int, rng: Source) -> Tensor:
         """Masks (count, H / p, W / p) that hide the share `mask_ratio` of the patches."""
         uniforms = draw_rows(torch.rand, (count, math.prod(self.patches)), rng)
         return random_hidden(uniforms, self.config.mask_ratio).reshape(-1, *self.patches)
@@ -153,10 +153,10 @@ class MaskedAutoencoder(Family):
         """Encoder and decoder together."""
         return (Player("autoencoder", (self,), self.masked_losses, betas=ADAM_BETAS),)
 
-    def masked_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def masked_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The loss under random masks."""
         x = batch.images
-        mask = self.random_mask(len(x), rng)
+        mask = self.random_mask(x.shape[0], rng)
         prediction = self.predict(self.encode_visible(x, mask), mask)
         return {"loss": masked_mse(prediction, x, self.hidden_pixels(mask))}
 

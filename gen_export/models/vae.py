@@ -36,11 +36,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gen_export.models.codec import SIZES, CodeDecoder, code_encoder
 from gen_export.models.coupling import CouplingFlow
-from gen_export.models.draws import draw_rows
+from gen_export.models.draws import Source, draw_rows
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, require
 from gen_export.models.labels import Classes, LabelEmbedding, label_ports, require_classes, told
 from gen_export.models.recipes import OneShot
@@ -155,21 +155,22 @@ class VAE(Family):
     def players(self) -> tuple[Player, ...]:
         """Encoder and decoder together; a prior that is learned in the second half of a run."""
         halves = (self.encoder, self.decoder, *([] if self.label is None else [self.label]))
+        weights = {"beta": self.config.beta}
         if self.flow is None:
-            return (Player("autoencoder", halves, self.elbo_losses),)
+            return (Player("autoencoder", halves, self.elbo_losses, weights=weights),)
         return (
-            Player("autoencoder", halves, self.elbo_losses, end=0.5),
+            Player("autoencoder", halves, self.elbo_losses, end=0.5, weights=weights),
             Player("prior", (self.flow,), self.prior_losses, begin=0.5),
         )
 
-    def elbo_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def elbo_losses(self, batch: Batch, rng: Source, beta: Tensor | None = None) -> dict[str, Tensor]:
         """The loss with its two terms."""
-        x = batch.images
-        eps = draw_rows(torch.randn, (len(x), self.config.latent), rng)
-        loss, reconstruction, kl, *_ = self.objective(x, eps, self.config.beta, told(batch, self.config.classes, rng))
+        x, weight = batch.images, self.config.beta if beta is None else beta
+        eps = draw_rows(torch.randn, (x.shape[0], self.config.latent), rng)
+        loss, reconstruction, kl, *_ = self.objective(x, eps, weight, told(batch, self.config.classes, rng))
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
-    def prior_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def prior_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The prior's negative log-likelihood of the images' latents, in nats a latent."""
         x, label = batch.images, told(batch, self.config.classes, rng)
         with torch.no_grad():

@@ -28,10 +28,12 @@ from typing import Annotated, Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from gen_export.models.codebook import AverageCodebook, Codebook
 from gen_export.models.codec import SIZES, decoder_layers, encoder_layers, feature_shape
+from gen_export.models.derivatives import stop_gradient
+from gen_export.models.draws import Source
 from gen_export.models.family import Batch, Family, Graph, ImageShape, Player, Size, Total, require
 from gen_export.models.labels import Classes, label_ports, require_classes, told
 from gen_export.models.layers import Bounded
@@ -138,7 +140,7 @@ class VQVAE(Family):
         return self.decoder(quantized.permute(0, 3, 1, 2))
 
     def _terms(self, image: Tensor, encoded: Tensor, selected: Tensor, beta: Tensor | float) -> tuple[Tensor, ...]:
-        stop = Tensor.detach
+        stop = stop_gradient
         reconstruction = mse(self._image(vqvae.straight_through(encoded, selected, stop)), image)
         codebook = vqvae.codebook_loss(encoded, selected, stop)
         commitment = vqvae.commitment_loss(encoded, selected, stop)
@@ -153,14 +155,15 @@ class VQVAE(Family):
                 self.code_losses,
                 end=0.5,
                 settle=self.settle_codes,
+                weights={"beta": self.config.beta},
             ),
             Player("prior", (self.prior,), self.prior_losses, begin=0.5),
         )
 
-    def code_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def code_losses(self, batch: Batch, rng: Source, beta: Tensor | None = None) -> dict[str, Tensor]:
         """The loss, its terms, and how many codes the batch uses in effect; in training, the codebook takes note."""
         indices, encoded = self.encode(batch.images)
-        terms = self._terms(batch.images, encoded, self.lookup(indices), self.config.beta)
+        terms = self._terms(batch.images, encoded, self.lookup(indices), self.config.beta if beta is None else beta)
         usage = F.one_hot(indices.flatten(), self.config.codes).float()
         if self.training:
             self.codebook.note(encoded.detach().flatten(0, 2), usage, rng)
@@ -171,7 +174,7 @@ class VQVAE(Family):
         """The codebook learns; how many codes the whole batch used in effect."""
         return {"perplexity": vqvae.perplexity(self.codebook.learn(total))}
 
-    def prior_losses(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+    def prior_losses(self, batch: Batch, rng: Source) -> dict[str, Tensor]:
         """The prior's negative log-likelihood of the images' codes, in nats a code."""
         with torch.no_grad():
             indices = self.encode(batch.images)[0]

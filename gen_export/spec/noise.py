@@ -10,7 +10,7 @@ has no shifts; the keys, one number a sample, use shifts and bitwise operations,
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -96,6 +96,34 @@ def signs(keys: Array, draw: Array, size: int) -> Array:
     """Independent signs of one draw, -1 or 1 with equal chances (Rademacher), float32 (N, size): of `uniforms`."""
     xp = array_namespace(keys)
     return 2.0 * xp.astype(uniforms(keys, draw, size) > 0.5, xp.float32) - 1.0
+
+
+class Law(NamedTuple):
+    """What numbers are drawn.
+
+    Attributes:
+        name: `normal`, `uniform` in [0, 1) or `integer`.
+        low: The least integer.
+        high: The least one above all.
+    """
+
+    name: str
+    low: int = 0
+    high: int = 1
+
+
+def drawn(law: Law, keys: Array, draw: Array, size: int) -> Array:
+    """Numbers of a law, (N, size), float32 or int64: of `normals` and `uniforms` by the same arguments.
+
+    Uniform numbers are the lower ends of the cells, which float32 holds.
+    """
+    xp = array_namespace(keys)
+    if law.name == "normal":
+        return xp.astype(normals(keys, draw, size), xp.float32)
+    unit = uniforms(keys, draw, size) - 2.0**-25
+    if law.name == "uniform":
+        return xp.astype(unit, xp.float32)
+    return xp.astype(unit * (law.high - law.low), xp.int64) + law.low
 
 
 def seed_bits(seed: int) -> np.ndarray:

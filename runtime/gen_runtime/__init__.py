@@ -20,6 +20,7 @@ from gen_runtime.images import grid, save_png, save_ppm
 from gen_runtime.model import Model, load
 from gen_runtime.packages import installed_runtimes
 from gen_runtime.ports import Port
+from gen_runtime.trainer import Trainer
 
 __all__ = [
     "Card",
@@ -32,6 +33,7 @@ __all__ = [
     "Port",
     "PortError",
     "RuntimeConflictWarning",
+    "Trainer",
     "grid",
     "installed_runtimes",
     "load",

@@ -18,7 +18,10 @@ DEEPEST = 32
 """How many objects and lists may lie in one another: a card has five."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SECTIONS = ("config", "schedule", "noise", "data", "training", "trajectory", "certificate", "verified", "tool")
+_SECTIONS = (
+    *("config", "schedule", "noise", "data", "training", "state"),
+    *("trajectory", "certificate", "verified", "tool"),
+)
 _PLANES, _PIXELS = ("channels", "height", "width"), ("height", "width", "channels")
 _LAYOUTS = {"image": _PLANES, "x": _PLANES, "x0": _PLANES, "images": _PIXELS}
 """The axes after the first, of the ports that hold images."""
@@ -62,6 +65,7 @@ class Card:
         noise: How the graph's noise is made: the generator's scheme, and the law of its numbers.
         data: The images it was trained on.
         training: How it was trained.
+        state: Of a step of training: the tensors of its vectors, and where the model's files hold them.
         trajectory: Measured differences along a sampler's steps.
         certificate: Proven Lipschitz constants of a denoiser and of its sampler's steps, or why there are none.
         verified: What was checked on the file, and the hashes of the files it was checked on.
@@ -87,6 +91,7 @@ class Card:
     noise: Mapping[str, Any] | None
     data: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
+    state: Mapping[str, Any] | None
     trajectory: Mapping[str, Any] | None
     certificate: Mapping[str, Any] | None
     verified: Mapping[str, Any] | None

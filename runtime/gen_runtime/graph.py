@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gen_runtime.card import Card
 from gen_runtime.errors import FileError, GenRuntimeError, PortError
 from gen_runtime.inputs import Array, check_inputs, fits, free_axes, shape_text
 from gen_runtime.ports import Port
 from gen_runtime.session import Device, Session, UsedDevice, first_line, open_bytes, open_session
+
+if TYPE_CHECKING:
+    from onnxruntime import OrtValue
 
 _ONNX_NAMES = {"float32": "float", "float64": "double"}
 
@@ -75,6 +80,30 @@ class Graph:
                 expected = shape_text(port, axes)
                 raise FileError(f"{self.path}: {port.name}: its port says {expected}, found {list(shape)}")
         return outputs
+
+    def held(self, array: Array) -> "OrtValue":
+        """An array as a value of ONNX Runtime, which holds a copy of it."""
+        from onnxruntime import OrtValue
+
+        return OrtValue.ortvalue_from_numpy(np.array(array))
+
+    def advance(self, inputs: Mapping[str, Any], state: Mapping[str, "OrtValue"]) -> dict[str, "OrtValue"]:
+        """Runs the graph on inputs to check, and on values that it gave before; every output by name.
+
+        Raises:
+            PortError: An input is missing, unknown, or not what its port says.
+            GenRuntimeError: ONNX Runtime failed.
+        """
+        ports = [port for port in self.card.inputs if port.name not in state]
+        arrays = check_inputs(self.card.graph, ports, inputs)
+        names = [port.name for port in self.card.outputs]
+        try:
+            values = self._session.run_with_ort_values(
+                names, {**{name: self.held(array) for name, array in arrays.items()}, **state}
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no class of their own
+            raise GenRuntimeError(f"{self.path}: ONNX Runtime failed: {first_line(error)}") from error
+        return dict(zip(names, values, strict=True))
 
     def _run(self, arrays: Mapping[str, Array], names: list[str]) -> list[Array]:
         """The outputs of these names."""

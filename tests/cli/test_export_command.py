@@ -9,7 +9,7 @@ import torch
 
 from gen_export.training import checkpoint, run
 from gen_export.training.settings import TrainSettings
-from gen_runtime import load
+from gen_runtime import Trainer, load
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,22 @@ def test_a_name_that_is_no_stem_is_refused(call, name, tmp_path):
     code, _, error = call("export", tmp_path, "--name", name)
 
     assert (code, error) == (2, f"gen-export: --name: expected the stem of a file without folders, found {name!r}\n")
+
+
+def test_a_step_of_training_is_written_beside_the_model(call, trained, tmp_path, dots):
+    code, out, _ = call("export", trained, "--out", "models", "--train-step", "--freeze", "net.stem")
+    trainer = Trainer(tmp_path / "models" / "diffusion.onnx")
+
+    assert code == 0
+    assert "diffusion.train.onnx: within" in out
+    assert not any(name.startswith("net.stem") for name in trainer.card.state["tensors"]["averages"])
+    assert trainer.step(np.load(dots)[:4, :, :, None])["loss"] > 0
+    assert trainer.export(tmp_path / "again")[0] == tmp_path / "again" / "diffusion.onnx"
+
+
+def test_what_cannot_be_frozen_is_refused(call, trained):
+    code, _, err = call("export", trained, "--out", "models", "--train-step", "--freeze", "encoder")
+    assert (code, err) == (2, "gen-export: --freeze: expected some of net, or a part of them, found 'encoder'\n")
+
+    code, _, err = call("export", trained, "--out", "models", "--freeze", "net")
+    assert (code, err) == (2, "gen-export: --freeze: expected --train-step with it, found none\n")

@@ -20,6 +20,7 @@ def test_all_names_are_there_in_alphabetical_order():
         "Port",
         "PortError",
         "RuntimeConflictWarning",
+        "Trainer",
         "grid",
         "installed_runtimes",
         "load",

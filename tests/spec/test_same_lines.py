@@ -28,6 +28,7 @@ from gen_export.spec import (
     masks,
     noise,
     objectives,
+    optimizers,
     pixels,
     samplers,
     schedules,
@@ -40,6 +41,7 @@ from tests.export.analytic import evaluate, graph_of
 
 RNG = np.random.default_rng(2)
 X, EPS, Z = RNG.standard_normal((3, 2, 5))
+SINGLE = np.random.default_rng(3).uniform(0.5, 2.0, (4, 5)).astype(np.float32)
 IMAGES = X.reshape(2, 1, 1, 5), EPS.reshape(2, 1, 1, 5), Z.reshape(2, 1, 1, 5)
 A_T, A_S, SIGMA = np.array(0.35), np.array(0.6), np.array(0.2)
 SLOPES = np.array(-0.5), np.array(3.0)
@@ -69,6 +71,7 @@ MODULES = (
     masks,
     noise,
     objectives,
+    optimizers,
     pixels,
     samplers,
     schedules,
@@ -146,10 +149,16 @@ CASES: dict[Callable[..., Any], tuple[Any, ...]] = {
     noise.uniforms: (KEYS, DRAW, 7),
     noise.normals: (KEYS, DRAW, 7),
     noise.signs: (KEYS, DRAW, 7),
+    noise.drawn: (noise.Law("integer", -2, 9), KEYS, DRAW, 7),
     objectives.mse: (X, EPS),
     objectives.mse_gradient: (X, EPS),
     objectives.weighted_two_term: (SIGMA, X, EPS),
     objectives.weighted_three_term: (SIGMA, X, EPS, Z),
+    optimizers.norm: (X[0],),
+    optimizers.clipped: (X[0], A_T, 0.2),
+    optimizers.adamw: (*SINGLE[:2], optimizers.Moments(*SINGLE[2:]), np.array(3.0), np.array(0.01), (0.9, 0.99), 0.1),
+    optimizers.unbiased: (np.array(3.0), 0.9),
+    optimizers.averaged: (*SINGLE[:2], np.array(3.0), 0.99),
     pixels.from_bytes: (X,),
     pixels.to_bytes: (X,),
     pixels.pictures: (X[None, None],),
@@ -286,31 +295,29 @@ def public(module: ModuleType) -> list[Callable[..., Any]]:
     return [f for f in own if not f.__name__.startswith("_")]
 
 
+def mapped(change: Callable[[np.ndarray], Any], value: Any) -> Any:
+    """The arguments with other arrays in the place of theirs."""
+    if isinstance(value, tuple):
+        parts = [mapped(change, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, vae.ElboTerms):
+        return vae.ElboTerms(mapped(change, value.reconstruction_nll), mapped(change, value.kl_posterior_prior))
+    return change(value) if isinstance(value, np.ndarray) else value
+
+
 def tensors(value: Any) -> Any:
     """The arguments with torch tensors in the place of arrays."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if type(value) is tuple:
-        return tuple(map(tensors, value))
-    if isinstance(value, solvers.Levels):
-        return solvers.Levels(*map(tensors, value))
-    if isinstance(value, vae.ElboTerms):
-        return vae.ElboTerms(tensors(value.reconstruction_nll), tensors(value.kl_posterior_prior))
-    return value
+    return mapped(torch.from_numpy, value)
 
 
 def single(value: Any) -> Any:
     """The arguments with float32 in the place of float64."""
-    if type(value) is tuple:
-        return tuple(map(single, value))
-    if isinstance(value, solvers.Levels):
-        return solvers.Levels(*map(single, value))
-    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+    return mapped(lambda array: array.astype(np.float32) if array.dtype == np.float64 else array, value)
 
 
 def several(result: Any) -> list[Any]:
     """The arrays that a function gives."""
-    return list(result) if isinstance(result, list | tuple) else [result]
+    return [array for part in result for array in several(part)] if isinstance(result, list | tuple) else [result]
 
 
 def test_every_public_function_has_a_case_or_a_reason() -> None:
@@ -362,11 +369,12 @@ def test_torch_traces_it_with_a_free_batch(function: Callable[..., Any], free: t
 @pytest.mark.parametrize("function", [f for f in CASES if f not in NOT_IN_GRAPHS], ids=name)
 def test_a_graph_gives_the_numbers_of_numpy(function: Callable[..., Any]) -> None:
     args = CASES[function]
-    inputs = {f"x{i}": a for i, a in enumerate(args) if isinstance(a, np.ndarray)}
+    inputs: dict[str, np.ndarray] = {}
+    mapped(lambda array: inputs.setdefault(f"x{len(inputs)}", array), args)
 
     def compute(*arrays: Any) -> Any:
         left = iter(arrays)
-        return function(*(next(left) if isinstance(a, np.ndarray) else a for a in args))
+        return several(function(*mapped(lambda _: next(left), args)))
 
     results = evaluate(graph_of(compute, inputs), inputs)
     for found, expected in zip(results, several(function(*args)), strict=True):
