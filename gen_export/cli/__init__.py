@@ -12,6 +12,7 @@ from gen_export.cli import (
     classify,
     evaluate,
     export,
+    finetune,
     inspect,
     reconstruct,
     report,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 export.register(app)
+finetune.register(app)
 sample.register(app)
 run.register(app)
 reconstruct.register(app)

@@ -17,6 +17,7 @@ COMMANDS = [
     ("encode",),
     ("decode",),
     ("reconstruct",),
+    ("finetune",),
     ("inspect",),
     ("card",),
     ("verify",),
