@@ -60,9 +60,10 @@ def test_what_cannot_be_is_one_line(call, vae, dots, words, message):
 def test_images_of_another_size_and_the_models_own_folder_are_refused(call, vae, dots, tmp_path):
     np.save(tmp_path / "large.npy", np.zeros((4, 12, 12), np.uint8))
 
-    assert "expected images of (8, 8, 1), found (12, 12, 1)" in call(
-        "finetune", vae, "--data", "large.npy", "--out", "tuned"
-    )[2]
+    assert (
+        "expected images of (8, 8, 1), found (12, 12, 1)"
+        in call("finetune", vae, "--data", "large.npy", "--out", "tuned")[2]
+    )
     assert "--out: expected another folder" in call("finetune", vae, "--data", dots, "--out", vae.parent)[2]
 
 
