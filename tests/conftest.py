@@ -96,6 +96,22 @@ def exported(tiny_family, traced, about, tmp_path_factory) -> Callable[..., Path
 
 
 @pytest.fixture(scope="session")
+def trainable(tiny_family, traced, about, tmp_path_factory) -> Callable[[str], Path]:
+    """The main file of a family that is exported with a step of training; each once a session."""
+    from gen_export.export import writer
+    from gen_export.training.settings import TrainSettings
+
+    @functools.cache
+    def main(name: str) -> Path:
+        folder, settings = tmp_path_factory.mktemp(f"trainable_{name}"), TrainSettings()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, "trace", traced)
+            return writer.export_family(tiny_family(name), folder, name, about, train=settings)[0]
+
+    return main
+
+
+@pytest.fixture(scope="session")
 def dots(tmp_path_factory) -> Path:
     """An .npy file of 64 grey 8x8 images of two classes, bright and dark, smooth enough to learn from."""
     rng = np.random.default_rng(0)

@@ -43,7 +43,7 @@ def _address(array: np.ndarray) -> int:
 
 
 def section(files: Mapping[str, Path], weights: Vector, buffers: Vector) -> dict[str, Any]:
-    """The section `state` of a training step's metadata.
+    """The parts of the section `state` of a training step's metadata that say what the vectors hold, and where.
 
     Args:
         files: The model's files by the names of their graphs.

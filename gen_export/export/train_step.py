@@ -9,6 +9,7 @@ first, the step takes it, and gives it anew under names that begin with `new_`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -63,6 +64,16 @@ class TrainStep:
         drop_stops(built.model)
         tidy(built.model)
         return built
+
+    def optimizer(self) -> dict[str, Any]:
+        """How the step moves weights, and whose they are, as the metadata says it."""
+        first, players = 0, []
+        for turn in self.turns:
+            part = {"first": first, "count": turn.parameters.size, "betas": list(turn.player.betas)}
+            players.append({"name": turn.player.name, "loss": turn.terms[0], "draws": len(turn.asked), **part})
+            first += turn.parameters.size
+        settings = self.settings
+        return {"players": players, "weight_decay": settings.weight_decay, "clip": settings.clip, "ema": settings.ema}
 
     def start(self) -> Built:
         """The state at first: the model's weights, and an optimiser that knows nothing yet."""

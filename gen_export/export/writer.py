@@ -258,7 +258,7 @@ def _compare_training(step: TrainStep, drafts: _Drafts, names: Sequence[str], sa
     """Measure steps of training against torch's; write what was found, and where the weights are, into the file."""
     rows = train_parity(step, drafts.open(TRAIN), drafts.open(START))
     files = {name: drafts.draft(name) for name in names}
-    drafts.add(TRAIN, parity=rows, state=train_places.section(files, step.weights, step.buffers))
+    drafts.add(TRAIN, parity=rows, state=step.optimizer() | train_places.section(files, step.weights, step.buffers))
     say(f"{drafts.final(TRAIN).name}: within {max(row['rel_l2'] for row in rows):.1e} of torch")
 
 

@@ -5,16 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from gen_export.export.writer import export_family
-from gen_export.training.settings import TrainSettings
 from gen_runtime import load
 
 
-@pytest.fixture(scope="module")
-def vae(build_family, about, tmp_path_factory):
+@pytest.fixture
+def vae(trainable):
     """An exported VAE with a step of training."""
-    folder = tmp_path_factory.mktemp("vae")
-    return export_family(build_family("vae", prior="normal"), folder, "vae", about, train=TrainSettings())[0]
+    return trainable("vae")
 
 
 def test_a_model_learns_images_and_its_new_files_draw(call, vae, dots, tmp_path):
@@ -35,7 +32,7 @@ def test_a_resumed_run_ends_as_a_whole_one(call, vae, dots, tmp_path):
     assert call("finetune", vae, "--out", "parts", "--steps", 6, "--resume", *words)[0] == 0
     files = [path.name for path in (tmp_path / "whole").iterdir() if path.suffix == ".onnx"]
 
-    assert len(files) == 7
+    assert len(files) == 9
     for name in files:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 

@@ -7,8 +7,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from gen_export.export.writer import export_family
-from gen_export.training.settings import TrainSettings
 from gen_export.verify.onnx_file import OnnxFile
 from gen_export.verify.report import of_files, open_files
 from gen_runtime import FileError, PortError, Trainer, load
@@ -17,18 +15,10 @@ from gen_runtime.card import KEY
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def whole(build_family, about, tmp_path_factory):
-    """The files of a VQ-VAE: two players, and a codebook that no gradient moves."""
-    folder = tmp_path_factory.mktemp("whole")
-    export_family(build_family("vqvae"), folder, "vqvae", about, train=TrainSettings())
-    return folder
-
-
 @pytest.fixture
-def folder(whole, tmp_path):
-    """A copy of them."""
-    return shutil.copytree(whole, tmp_path / "files")
+def folder(trainable, tmp_path):
+    """A copy of the files of a VQ-VAE: two players, and a codebook that no gradient moves."""
+    return shutil.copytree(trainable("vqvae").parent, tmp_path / "files")
 
 
 def weights_of(path):
