@@ -97,7 +97,7 @@ def _div(a: Pulled) -> Shares:
 
 def _pow(a: Pulled) -> Shares:
     """Of x^c: c x^(c - 1) g, for a constant c."""
-    exponents = known(a.node.inputs[1])  # pyright: ignore[reportArgumentType]
+    exponents = known(a.value(1))
     a.require(exponents.size == 1, "one exponent")
     base, exponent = a.input(0), float(exponents.reshape(()))
     power = base if exponent == 2 else emit("Pow", base, constant(exponent - 1.0, base.dtype))
@@ -129,7 +129,7 @@ def _clip(a: Pulled) -> Shares:
 
 
 def _where(a: Pulled) -> Shares:
-    condition, zero = GraphArray(a.node.inputs[0]), constant(0.0, a.cotangent.dtype)  # pyright: ignore[reportArgumentType]
+    condition, zero = a.choice(0), constant(0.0, a.cotangent.dtype)
     pair = choose(condition, a.cotangent, zero), choose(condition, zero, a.cotangent)
     return [None, *(gathered(share, a.input(at), a.output) for at, share in enumerate(pair, start=1))]
 
@@ -219,13 +219,12 @@ def _count(x: GraphArray) -> GraphArray:
 def _gather(a: Pulled) -> Shares:
     """Rows of a table: each row's cotangent is the sum of those of its copies."""
     a.require(a.integer("axis", 0) == 0, "axis 0")
-    rows = emit("Unsqueeze", GraphArray(a.node.inputs[1]), constant([-1], np.int64))  # pyright: ignore[reportArgumentType]
-    return [_scattered(a, rows)]
+    return [_scattered(a, emit("Unsqueeze", a.choice(1), constant([-1], np.int64)))]
 
 
 def _gather_nd(a: Pulled) -> Shares:
     a.require(a.integer("batch_dims", 0) == 0, "no batch axes")
-    return [_scattered(a, GraphArray(a.node.inputs[1]))]  # pyright: ignore[reportArgumentType]
+    return [_scattered(a, a.choice(1))]
 
 
 def _scattered(a: Pulled, indices: GraphArray) -> GraphArray:
@@ -235,15 +234,13 @@ def _scattered(a: Pulled, indices: GraphArray) -> GraphArray:
 
 def _gather_elements(a: Pulled) -> Shares:
     zeros = as_large(constant(0.0, a.cotangent.dtype), a.input(0))
-    indices = GraphArray(a.node.inputs[1])  # pyright: ignore[reportArgumentType]
-    return [emit("ScatterElements", zeros, indices, a.cotangent, axis=a.integer("axis", 0), reduction="add")]
+    return [emit("ScatterElements", zeros, a.choice(1), a.cotangent, axis=a.integer("axis", 0), reduction="add")]
 
 
 def _scatter_elements(a: Pulled) -> Shares:
     """Of what is put into zeros, each number in a place of its own: what stands there."""
-    indices = GraphArray(a.node.inputs[1])  # pyright: ignore[reportArgumentType]
     a.require(a.node.attributes.get_string("reduction", "none") == "none", "no reduction")
-    return [None, None, emit("GatherElements", a.cotangent, indices, axis=a.integer("axis", 0))]
+    return [None, None, emit("GatherElements", a.cotangent, a.choice(1), axis=a.integer("axis", 0))]
 
 
 ARITHMETIC: dict[str, Rule] = {

@@ -163,7 +163,7 @@ def _cross_entropy(a: Pulled) -> Shares:
     """Of -log softmax(x)[label] over axis 1, a number a label or their mean: (softmax x - 1 at the label) g."""
     reduction = a.node.attributes.get_string("reduction", "mean")
     a.require(reduction in ("none", "mean") and not a.has(2), "a number for each label, or their mean")
-    x, labels = a.input(0), GraphArray(a.node.inputs[1])  # pyright: ignore[reportArgumentType]
+    x, labels = a.input(0), a.choice(1)
     classes = extents(x)[1]
     a.require(isinstance(classes, int), "a known number of classes")
     hot = emit("OneHot", labels, constant([classes], np.int64), constant([0.0, 1.0], x.dtype), dtype=x.dtype, axis=1)

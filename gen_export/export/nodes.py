@@ -69,11 +69,19 @@ class Applied:
         """What it computes."""
         return real(self.node.outputs[0])
 
-    def input(self, at: int) -> GraphArray:
-        """An input of real numbers."""
+    def value(self, at: int) -> ir.Value:
+        """An input that it must have."""
         value = self.node.inputs[at]
         assert value is not None, f"{self.node.op_type} without its input {at}"
-        return real(value)
+        return value
+
+    def input(self, at: int) -> GraphArray:
+        """An input of real numbers."""
+        return real(self.value(at))
+
+    def choice(self, at: int) -> GraphArray:
+        """An input of whole numbers or truths, by which it chooses."""
+        return GraphArray(self.value(at))
 
     def has(self, at: int) -> bool:
         """Whether it has an input."""
@@ -81,9 +89,7 @@ class Applied:
 
     def constant(self, at: int) -> list[int]:
         """The whole numbers of an input that is the same in every run."""
-        value = self.node.inputs[at]
-        assert value is not None, f"{self.node.op_type} without its input {at}"
-        return [int(number) for number in known(value).reshape(-1)]
+        return [int(number) for number in known(self.value(at)).reshape(-1)]
 
     def integers(self, name: str, default: Sequence[int]) -> list[int]:
         """An attribute of whole numbers."""

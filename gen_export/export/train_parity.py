@@ -75,11 +75,8 @@ class TorchTraining:
 
     def _noise(self, turn: Turn, inputs: dict[str, Array]) -> list[Tensor]:
         """What a player's losses draw in this step, as the specification says it in NumPy."""
-        turns = self.step.turns
-        first = int(inputs["step"]) * sum(len(each.asked) for each in turns)
-        first += sum(len(each.asked) for each in turns[: turns.index(turn)])
         numbers = []
-        for number, asked in enumerate(turn.asked, start=first):
+        for number, asked in enumerate(turn.asked, start=self.step.first_draw(turn, int(inputs["step"]))):
             count, *shape = (len(inputs["image"]), *asked.shape) if asked.rows else asked.shape
             keys = sample_keys(seed_bits(int(inputs["seed"])), np.arange(count, dtype=np.uint64))
             flat = drawn(law_of(asked), keys, np.array([number], np.uint64), int(np.prod(shape)))

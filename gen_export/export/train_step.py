@@ -75,6 +75,11 @@ class TrainStep:
         settings = self.settings
         return {"players": players, "weight_decay": settings.weight_decay, "clip": settings.clip, "ema": settings.ema}
 
+    def first_draw(self, turn: Turn, step: Any) -> Any:
+        """The number of the first draw of a turn in a step: every draw of a run has its own."""
+        every = sum(len(each.asked) for each in self.turns)
+        return step * every + sum(len(each.asked) for each in self.turns[: self.turns.index(turn)])
+
     def start(self) -> Built:
         """The state at first: the model's weights, and an optimiser that knows nothing yet."""
 
@@ -161,9 +166,7 @@ class TrainStep:
         self, turn: Turn, model: ir.Model, inputs: Inputs, values: Values
     ) -> tuple[list[GraphArray], GraphArray]:
         """A player's losses and the flat gradient of the first; what they change is put into `values`."""
-        every = sum(len(other.asked) for other in self.turns)
-        earlier = sum(len(other.asked) for other in self.turns[: self.turns.index(turn)])
-        draws = draw_all(turn.asked, inputs["seed"], inputs["step"] * every + earlier, inputs["image"])
+        draws = draw_all(turn.asked, inputs["seed"], self.first_draw(turn, inputs["step"]), inputs["image"])
         before = innermost().num_nodes()
         results = inline(model, *(inputs[port.name] for port in self._given(turn)), *draws)
         _put(values)
